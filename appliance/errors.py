@@ -9,6 +9,7 @@
     │   ├── SourceLost             was there and went away, stalled or sent garbage: retry
     │   └── SourceHung             the driver does not return: only a new process helps (exit 75)
     ├── StoreError                 the readings cannot be kept                          (exit 74)
+    │   └── StoreTooNew            written by a later version: that one must read it
     └── AlreadyRunning             another instance has the same data directory         (exit 73)
 
 The exit codes are those of BSD's sysexits.h where it has one that fits; `docs/operate.md` lists them.
@@ -69,6 +70,11 @@ class StoreError(ApplianceError):
     hint = "Check that the card is not full, not read-only and not damaged."
     exit_code = 74
     retryable = True
+
+
+class StoreTooNew(StoreError):
+    hint = "Install the version that wrote this data, or give this one a data directory of its own."
+    retryable = False
 
 
 class AlreadyRunning(ApplianceError):

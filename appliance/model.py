@@ -5,6 +5,7 @@ task reads the same lines back. One schema, in both directions: `to_json` and `f
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from typing import Any, Literal
 
 Commodity = Literal["electric", "gas", "water", "unknown"]
 COMMODITIES: tuple[Commodity, ...] = ("electric", "gas", "water", "unknown")
+State = Literal["starting", "running", "retrying", "ended"]
+STATES: tuple[State, ...] = ("starting", "running", "retrying", "ended")
 
 
 def format_time(moment: datetime) -> str:
@@ -42,7 +45,8 @@ class Message:
     """One message a meter sent, as the receiver believes it.
 
     `sample` is the offset of the first bit from the start of the stream, `frequency_hz` the carrier,
-    `snr_db` the energy of a bit over the noise density (Eb/N0) as measured on this message. Tamper
+    `snr_db` the energy of a bit over the noise density (Eb/N0) as measured on this message; a program
+    standing in for the receiver that measures neither leaves them None. Tamper
     fields are counters that wrap, not flags; a protocol without them leaves None. `extra` holds what a
     protocol adds and appears flat in the JSON line.
     """
@@ -56,8 +60,8 @@ class Message:
     tamper_enc: int | None
     consumption: int
     checksum: int
-    frequency_hz: int
-    snr_db: float
+    frequency_hz: int | None
+    snr_db: float | None
     corrected_bits: int
     sample: int
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -81,7 +85,7 @@ class RadioStatus:
     """
 
     time: datetime
-    state: Literal["starting", "running", "retrying", "ended"]
+    state: State
     source: str
     simulated: bool
     sample_rate_hz: int
@@ -106,6 +110,26 @@ class RadioStatus:
         return json.dumps(record, separators=(", ", ": "))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverState:
+    """One configured receiver as the rest of the program sees it: its process, and what that last said.
+
+    `state` is the process's own word while it speaks, "retrying" while it is dead and about to be started
+    again; `reason` says in words why it is not "running". `messages` and `garbage` (lines that were neither
+    message nor status, by reason) run since the program started, `status` is None until the process spoke.
+    """
+
+    name: str
+    source: str
+    simulated: bool
+    state: State
+    reason: str
+    restarts: int
+    messages: int
+    garbage: Mapping[str, int]
+    status: RadioStatus | None
+
+
 _MESSAGE_FIELDS = tuple(f.name for f in fields(Message) if f.name not in ("time", "extra"))
 _STATUS_FIELDS = tuple(f.name for f in fields(RadioStatus) if f.name != "time")
 
@@ -114,9 +138,12 @@ def from_json(line: str | bytes) -> Message | RadioStatus:
     """Read back a line that `to_json` wrote.
 
     Raises ValueError naming what is wrong: no JSON object, an unknown `type`, a field that is missing,
-    unknown (status), or of the wrong kind or range (message).
+    unknown (status), or of the wrong kind or range.
     """
-    record = json.loads(line)
+    try:
+        record = json.loads(line)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
     if not isinstance(record, dict):
         raise ValueError(f"not a JSON object: {record!r:.80}")
     kind = record.pop("type", None)
@@ -128,24 +155,56 @@ def from_json(line: str | bytes) -> Message | RadioStatus:
             _check(message)
             return message
         if kind == "status":
-            return RadioStatus(**record)
+            status = RadioStatus(**record)
+            _check_status(status)
+            return status
     except KeyError as missing:
         raise ValueError(f"{kind} line without {missing.args[0]!r}") from None
-    except TypeError as wrong:
+    except (TypeError, OverflowError) as wrong:
         raise ValueError(f"{kind} line: {wrong}") from None
     raise ValueError(f"unknown type of line: {kind!r}")
 
 
 def _check(message: Message) -> None:
-    for name in ("meter_id", "endpoint_type", "consumption", "checksum", "frequency_hz", "corrected_bits", "sample"):
-        value = getattr(message, name)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
-            raise ValueError(f"{name} is {value!r:.40}, expected a whole number from 0")
+    for name in ("meter_id", "endpoint_type", "consumption", "checksum", "corrected_bits", "sample"):
+        if not _is_count(getattr(message, name), 2**53):
+            raise ValueError(f"{name} is {getattr(message, name)!r:.40}, expected a whole number from 0")
+    if message.frequency_hz is not None and not _is_count(message.frequency_hz, 2**53):
+        raise ValueError(f"frequency_hz is {message.frequency_hz!r:.40}, expected a whole number from 0 or null")
     for name in ("tamper_phy", "tamper_enc"):
         value = getattr(message, name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**16):
+        if value is not None and not _is_count(value, 2**16):
             raise ValueError(f"{name} is {value!r:.40}, expected a counter or null")
     if message.commodity not in COMMODITIES:
         raise ValueError(f"commodity is {message.commodity!r:.40}, expected one of {', '.join(COMMODITIES)}")
-    if not isinstance(message.protocol, str) or not isinstance(message.snr_db, int | float):
-        raise ValueError("protocol or snr_db of the wrong kind")
+    if not isinstance(message.protocol, str):
+        raise ValueError(f"protocol is {message.protocol!r:.40}, expected a name")
+    if message.snr_db is not None and not _is_number(message.snr_db):
+        raise ValueError(f"snr_db is {message.snr_db!r:.40}, expected a number or null")
+
+
+def _check_status(status: RadioStatus) -> None:
+    counts = ("sample_rate_hz", "center_hz", "samples", "dropped_samples", "messages", "candidates", "skipped_candidates")
+    for name in counts:
+        if not _is_count(getattr(status, name), 2**53):
+            raise ValueError(f"{name} is {getattr(status, name)!r:.40}, expected a whole number from 0")
+    for name in ("gain_db", "noise_floor_dbfs", "level_dbfs"):
+        value = getattr(status, name)
+        if value is not None and not _is_number(value):
+            raise ValueError(f"{name} is {value!r:.40}, expected a number or null")
+    if not _is_number(status.clipped):
+        raise ValueError(f"clipped is {status.clipped!r:.40}, expected a share from 0 to 1")
+    if status.state not in STATES or not isinstance(status.simulated, bool):
+        raise ValueError(f"state is {status.state!r:.40}, simulated {status.simulated!r:.40}")
+    if not isinstance(status.source, str) or not isinstance(status.detail, str):
+        raise ValueError("source and detail are texts")
+    if not isinstance(status.refused, dict) or not all(_is_count(n, 2**53) for n in status.refused.values()):
+        raise ValueError(f"refused is {status.refused!r:.40}, expected a count by reason")
+
+
+def _is_count(value: object, limit: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
