@@ -66,6 +66,24 @@ class Message:
     sample: int
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def check(self) -> None:
+        """Raises ValueError naming the field that is of the wrong kind or out of range."""
+        for name in ("meter_id", "endpoint_type", "consumption", "checksum", "corrected_bits", "sample"):
+            if not _is_count(getattr(self, name), 2**53):
+                raise ValueError(f"{name} is {getattr(self, name)!r:.40}, expected a whole number from 0")
+        if self.frequency_hz is not None and not _is_count(self.frequency_hz, 2**53):
+            raise ValueError(f"frequency_hz is {self.frequency_hz!r:.40}, expected a whole number from 0 or null")
+        for name in ("tamper_phy", "tamper_enc"):
+            value = getattr(self, name)
+            if value is not None and not _is_count(value, 2**16):
+                raise ValueError(f"{name} is {value!r:.40}, expected a counter or null")
+        if self.commodity not in COMMODITIES:
+            raise ValueError(f"commodity is {self.commodity!r:.40}, expected one of {', '.join(COMMODITIES)}")
+        if not isinstance(self.protocol, str) or not 1 <= len(self.protocol) <= 16:
+            raise ValueError(f"protocol is {self.protocol!r:.40}, expected a name of at most 16 characters")
+        if self.snr_db is not None and not _is_number(self.snr_db):
+            raise ValueError(f"snr_db is {self.snr_db!r:.40}, expected a number or null")
+
     def to_json(self) -> str:
         """The JSON line, without its newline."""
         record: dict[str, Any] = {"type": "message", "time": format_time(self.time)}
@@ -152,7 +170,7 @@ def from_json(line: str | bytes) -> Message | RadioStatus:
         if kind == "message":
             known = {name: record.pop(name) for name in ("time", *_MESSAGE_FIELDS)}
             message = Message(**known, extra=record)
-            _check(message)
+            message.check()
             return message
         if kind == "status":
             status = RadioStatus(**record)
@@ -165,26 +183,16 @@ def from_json(line: str | bytes) -> Message | RadioStatus:
     raise ValueError(f"unknown type of line: {kind!r}")
 
 
-def _check(message: Message) -> None:
-    for name in ("meter_id", "endpoint_type", "consumption", "checksum", "corrected_bits", "sample"):
-        if not _is_count(getattr(message, name), 2**53):
-            raise ValueError(f"{name} is {getattr(message, name)!r:.40}, expected a whole number from 0")
-    if message.frequency_hz is not None and not _is_count(message.frequency_hz, 2**53):
-        raise ValueError(f"frequency_hz is {message.frequency_hz!r:.40}, expected a whole number from 0 or null")
-    for name in ("tamper_phy", "tamper_enc"):
-        value = getattr(message, name)
-        if value is not None and not _is_count(value, 2**16):
-            raise ValueError(f"{name} is {value!r:.40}, expected a counter or null")
-    if message.commodity not in COMMODITIES:
-        raise ValueError(f"commodity is {message.commodity!r:.40}, expected one of {', '.join(COMMODITIES)}")
-    if not isinstance(message.protocol, str):
-        raise ValueError(f"protocol is {message.protocol!r:.40}, expected a name")
-    if message.snr_db is not None and not _is_number(message.snr_db):
-        raise ValueError(f"snr_db is {message.snr_db!r:.40}, expected a number or null")
-
-
 def _check_status(status: RadioStatus) -> None:
-    counts = ("sample_rate_hz", "center_hz", "samples", "dropped_samples", "messages", "candidates", "skipped_candidates")
+    counts = (
+        "sample_rate_hz",
+        "center_hz",
+        "samples",
+        "dropped_samples",
+        "messages",
+        "candidates",
+        "skipped_candidates",
+    )
     for name in counts:
         if not _is_count(getattr(status, name), 2**53):
             raise ValueError(f"{name} is {getattr(status, name)!r:.40}, expected a whole number from 0")

@@ -1,0 +1,300 @@
+"""The settings: one TOML file read into frozen dataclasses, each wrong entry refused by name.
+
+Every setting is a field with its default, unit, limits and help beside it; `docs/configuration.md` is made
+from these fields by `reference()`, and a test fails when the two differ.
+"""
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from appliance.errors import ConfigError
+
+SEARCHED = (Path("appliance.toml"), Path("/etc/meter-appliance/appliance.toml"))
+
+
+def setting(
+    default: Any,
+    help_text: str,
+    *,
+    unit: str = "",
+    low: float = -math.inf,
+    high: float = math.inf,
+    pattern: str = ".+",
+    words: str = "a text",
+    none: str = "",
+) -> Any:
+    """A dataclass field with what the parser and the documentation need to know.
+
+    `none` is the word that stands in the file for None; `pattern` is what each text must match whole, and
+    `words` says the same to a person.
+    """
+    about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none}
+    return field(default=default, metadata=about | {"pattern": pattern, "words": words})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where the appliance is."""
+
+    name: str = setting(
+        "Meter appliance",
+        "What the page is headed with, such as the street.",
+        pattern=r".{1,80}",
+        words="a text of at most 80 characters",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The page for the technician."""
+
+    host: str = setting(
+        "*",
+        "Address to listen on; `*` is every address of the machine, IPv4 and IPv6.",
+        pattern=r"\S+",
+        words="an address or host name",
+    )
+    port: int = setting(8080, "TCP port to listen on; 0 takes a free one.", low=0, high=65535)
+    names: tuple[str, ...] = setting(
+        (),
+        "Further host names by which the page is reached. Its addresses, `localhost`, the machine's own name and "
+        "names under `.local` need not be listed; a request for any other name is refused.",
+        pattern=r"[A-Za-z0-9.-]{1,253}",
+        words="a list of host names",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """Where readings are kept."""
+
+    directory: Path = setting(  # noqa: RUF009 - the field carries its documentation
+        Path("data"),
+        "Data directory, made if missing. A relative one starts where the program was started.",
+        words="a path",
+    )
+    commit_interval_s: float = setting(
+        45.0,
+        "How long readings gather before they are written together: what a power cut can cost. "
+        "Longer spares the card; a change of a tamper counter is written at once.",
+        unit="s",
+        low=0.1,
+        high=60,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """A radio, or a command that stands in for one. Repeat the table for each."""
+
+    name: str = setting(
+        "radio",
+        "What logs and the page call it; each needs its own: where none is given the second is `radio2`, and so on.",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_. -]{0,31}",
+        words="a text of at most 32 letters, digits, spaces and any of _ . -",
+    )
+    source: str = setting(
+        "rtlsdr",
+        "Where samples come from: `rtlsdr` (the only dongle), `rtlsdr:SERIAL`, `rtl_tcp://host:port`, "
+        "`simulated`, or the path of a recording.",
+        pattern=r"(?!-$).+",
+        words="one of the forms at the right",
+    )
+    center_hz: int = setting(
+        912_600_155, "Centre of the band that is heard.", unit="Hz", low=24_000_000, high=1_766_000_000
+    )
+    sample_rate_hz: int = setting(
+        2_359_296, "Sample rate; the band that is heard is as wide.", unit="Hz", low=1_000_000, high=3_200_000
+    )
+    gain_db: float | None = setting(
+        None, "Gain of the tuner; `auto` leaves it to the radio.", unit="dB", low=-10, high=60, none="auto"
+    )
+    ppm: int = setting(0, "Correction of the radio's crystal.", unit="10⁻⁶", low=-200, high=200)
+    bias_tee: bool = setting(False, "Feed an antenna amplifier through the antenna socket.")
+    protocols: tuple[str, ...] = setting(
+        ("scm",), "Protocols to listen for.", pattern=r"[a-z0-9+]{1,16}", words="a list of names such as scm"
+    )
+    command: tuple[str, ...] = setting(
+        (),
+        "A program with its arguments to run in place of the appliance's own receiver. It prints the lines of "
+        "`appliance listen`, or those of `rtlamr -format=json`; the radio settings above then have no effect.",
+        pattern=r"[^\0]+",
+        words="a list of texts",
+    )
+    silence_timeout_s: float | None = setting(
+        None,
+        "A receiver that prints no line for so long is ended and started again. `auto` is 30 s, and 600 s with "
+        "`command`, for rtlamr prints nothing between messages.",
+        unit="s",
+        low=5,
+        high=86_400,
+        none="auto",
+    )
+
+    @property
+    def silence_s(self) -> float:
+        """The time-out in force."""
+        return self.silence_timeout_s or (600.0 if self.command else 30.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings."""
+
+    site: Site = Site()
+    web: Web = Web()
+    store: Store = Store()
+    receivers: tuple[Receiver, ...] = (Receiver(name="simulated", source="simulated"),)
+
+    @property
+    def demonstration(self) -> bool:
+        """Nothing but the simulated neighbourhood is heard."""
+        return all(r.source == "simulated" and not r.command for r in self.receivers)
+
+
+TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "receiver": Receiver}
+REPEATED = "receiver"
+
+
+def load(path: Path | None = None) -> Config:
+    """The settings of `path`, else of the first of `SEARCHED` that exists, else the defaults.
+
+    Raises ConfigError naming the file and every entry that is wrong.
+    """
+    if path is None:
+        path = next((p for p in SEARCHED if p.exists()), None)
+        if path is None:
+            return Config()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be read: {fault.strerror}", "Check the path given with --config.") from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError(f"{path}: is not UTF-8 text: {fault.reason} at byte {fault.start}") from fault
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigError(f"{path}: is not TOML: {fault}") from fault
+    return parse(document, str(path))
+
+
+def parse(document: Mapping[str, Any], where: str = "configuration") -> Config:
+    """The settings of a TOML document; `where` names it in errors. Raises ConfigError."""
+    wrong: list[str] = []
+    parts: dict[str, Any] = {}
+    for table, content in document.items():
+        if table not in TABLES:
+            wrong.append(f"[{table}] is not a table{_nearest(table, TABLES)}")
+        elif table != REPEATED:
+            if isinstance(content, dict):
+                parts[table] = _table(TABLES[table], content, table, wrong)
+            else:
+                wrong.append(f"{table} must be a table, written [{table}]")
+        elif isinstance(content, list) and all(isinstance(entry, dict) for entry in content):
+            receivers = [_table(Receiver, {"name": _name(n), **c}, REPEATED, wrong) for n, c in enumerate(content)]
+            parts["receivers"] = tuple(receivers)
+            _check_receivers(receivers, content, wrong)
+        else:
+            wrong.append(f"{table} must be a list of tables, each written [[{table}]]")
+    if wrong:
+        raise ConfigError(f"{where}: " + "; ".join(wrong))
+    if not parts.get("receivers"):
+        parts.pop("receivers", None)
+    return Config(**parts)
+
+
+def _name(position: int) -> str:
+    return "radio" if position == 0 else f"radio{position + 1}"
+
+
+def _check_receivers(receivers: list[Any], content: list[dict[str, Any]], wrong: list[str]) -> None:
+    names = [receiver.name for receiver in receivers]
+    wrong.extend(f"receiver.name = {name!r} is used twice" for name in sorted({n for n in names if names.count(n) > 1}))
+    if any(entry.get("command") and "source" in entry for entry in content):
+        wrong.append("receiver has both source and command: keep one")
+
+
+def _table(kind: type, content: Mapping[str, Any], table: str, wrong: list[str]) -> Any:
+    known = {f.name: f for f in fields(kind)}
+    hints = get_type_hints(kind)
+    values = {}
+    for key, value in content.items():
+        if key not in known:
+            wrong.append(f"{table}.{key} is not a setting{_nearest(key, known)}")
+            continue
+        try:
+            values[key] = _value(hints[key], value, known[key].metadata)
+        except ValueError as fault:
+            wrong.append(f"{table}.{key} = {value!r:.60} must be {fault}")
+    return kind(**values)
+
+
+def _nearest(word: str, known: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
+
+
+def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
+    """`value` as `kind`; raises ValueError saying what is allowed."""
+    if about["none"] and value == about["none"]:
+        return None
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+    elif kind is int or kind is float or float in get_args(kind):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = isinstance(value, int)
+        if number and (whole or kind is not int) and about["low"] <= value <= about["high"]:
+            return value if kind is int else float(value)
+    elif kind is str or kind is Path:
+        if isinstance(value, str) and re.fullmatch(about["pattern"], value):
+            return kind(value)
+    elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
+        return tuple(value)
+    raise ValueError(_allowed(kind, about))
+
+
+def _allowed(kind: Any, about: Mapping[str, Any]) -> str:
+    """What a setting takes, in words.
+
+    >>> _allowed(int, {"low": 0, "high": 9, "none": "", "unit": "dB"})
+    'a whole number from 0 to 9 dB'
+    """
+    if kind is bool:
+        return "true or false"
+    if kind is int or kind is float or float in get_args(kind):
+        number = "a whole number" if kind is int else "a number"
+        unit = f" {about['unit']}" if about["unit"] else ""
+        words = f"{number} from {about['low']:_} to {about['high']:_}{unit}"
+        return f'"{about["none"]}" or {words}' if about["none"] else words
+    return str(about["words"])
+
+
+def reference() -> str:
+    """The tables of all settings, as Markdown."""
+    parts = []
+    for table, kind in TABLES.items():
+        head = f"[[{table}]]" if table == REPEATED else f"[{table}]"
+        parts.append(f"## `{head}`\n{kind.__doc__}\n\n")
+        parts.append("| key | unit | default | allowed | what it does |\n|---|---|---|---|---|\n")
+        hints = get_type_hints(kind)
+        for f in fields(kind):
+            unit, text = f.metadata["unit"] or "–", f.metadata["help"]
+            parts.append(f"| `{f.name}` | {unit} | `{_toml(f)}` | {_allowed(hints[f.name], f.metadata)} | {text} |\n")
+        parts.append("\n")
+    return "".join(parts).rstrip() + "\n"
+
+
+def _toml(f: Field[Any]) -> str:
+    value = f.default
+    if value is None:
+        return f'"{f.metadata["none"]}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{v}"' for v in value) + "]"
+    return f'"{value}"' if isinstance(value, str | Path) else f"{value:_}"

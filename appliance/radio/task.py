@@ -1,0 +1,251 @@
+"""Runs the receiver as a child process and reads the lines it prints.
+
+A crash of the receiver or a hung USB stack costs a restart of the child, never the site or the store. `Radio.run`
+is one life of the child: it returns when a recording has ended and raises SourceLost, with the reason in the
+child's own words, when the child died or fell silent; the supervisor starts it again.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from appliance.config import Receiver
+from appliance.errors import SourceLost
+from appliance.model import Message, RadioStatus, ReceiverState, State, from_json
+from appliance.radio.rtlamr import START, from_rtlamr
+
+log = logging.getLogger(__name__)
+
+# The longest line of `appliance listen` has some 600 bytes.
+LONGEST_LINE_BYTES = 16_384
+CHUNK_BYTES = 65_536
+LONGEST_REASON = 300
+# How long a child may take to end when asked; with the rest of a stop it must fit into 2 s.
+STOP_S = 1.0
+# A message further ahead of this machine's clock is not believed: it would hide all that follow it.
+AHEAD = timedelta(days=1)
+
+
+class Lines:
+    """Cuts a stream of bytes into lines of bounded length."""
+
+    def __init__(self, longest: int = LONGEST_LINE_BYTES) -> None:
+        self._longest = longest
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
+        """The lines that `chunk` completes, without their newline; None in place of one that is too long."""
+        *complete, rest = (self._rest + chunk).split(b"\n")
+        for line in complete:
+            yield None if self._skipping or len(line) > self._longest else line
+            self._skipping = False
+        self._skipping = self._skipping or len(rest) > self._longest
+        self._rest = b"" if self._skipping else rest
+
+
+class Radio:
+    """One configured receiver: its process, its state, and where its messages go.
+
+    `on_message` is called with each message and whether it is simulated.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        on_message: Callable[[Message, bool], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._receiver = receiver
+        self._on_message = on_message
+        self._now = now
+        self._state: State = "starting"
+        self._reason = ""
+        self._last_error = ""
+        self._starts = 0
+        self._messages = 0
+        self._garbage: Counter[str] = Counter()
+        self._status: RadioStatus | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """Whether what it hears is made up: by what its process says, until then by its settings."""
+        if self._status is not None:
+            return self._status.simulated
+        return self._receiver.source == "simulated" and not self._receiver.command
+
+    @property
+    def state(self) -> ReceiverState:
+        """How it is now."""
+        receiver = self._receiver
+        return ReceiverState(
+            name=receiver.name,
+            source=shlex.join(receiver.command) if receiver.command else receiver.source,
+            simulated=self.simulated,
+            state=self._state,
+            reason=self._reason,
+            restarts=max(0, self._starts - 1),
+            messages=self._messages,
+            garbage=dict(self._garbage),
+            status=self._status,
+        )
+
+    async def run(self, report: Callable[[str], None]) -> None:
+        """One life of the process. Raises SourceLost when it died or fell silent."""
+        self._starts += 1
+        self._last_error = ""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "appliance.radio.leash", str(os.getpid())),
+            *command_line(self._receiver),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            # A group of its own, so that what the command itself starts ends with it.
+            start_new_session=True,
+        )
+        log.info("radio=%s pid=%d started", self._receiver.name, child.pid)
+        errors = asyncio.create_task(self._read_errors(cast(asyncio.StreamReader, child.stderr)))
+        silent = False
+        try:
+            silent = await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
+        finally:
+            await self._end(child, errors, report)
+        if silent:
+            self._lost(f"no line for {self._receiver.silence_s:g} s")
+        if child.returncode == 0 and self._state == "ended":
+            report("the recording has ended")
+            return
+        self._lost(self._last_error or _exit_in_words(child.returncode))
+
+    def _lost(self, reason: str) -> None:
+        self._state, self._reason = "retrying", reason
+        raise SourceLost(reason)
+
+    async def _read_lines(self, stdout: asyncio.StreamReader, report: Callable[[str], None]) -> bool:
+        """Take lines until the child closes its output (False) or prints none for too long (True)."""
+        loop = asyncio.get_running_loop()
+        lines = Lines()
+        silent_at_s = loop.time() + self._receiver.silence_s
+        while True:
+            try:
+                async with asyncio.timeout_at(silent_at_s):
+                    chunk = await stdout.read(CHUNK_BYTES)
+            except TimeoutError:
+                return True
+            if not chunk:
+                return False
+            for line in lines.feed(chunk):
+                silent_at_s = loop.time() + self._receiver.silence_s
+                self._take(line, report)
+            # A read that finds bytes waiting does not let other tasks run.
+            await asyncio.sleep(0)
+
+    def _take(self, line: bytes | None, report: Callable[[str], None]) -> None:
+        try:
+            if line is None:
+                raise ValueError("too long")
+            heard = from_rtlamr(line) if line.startswith(START) else from_json(line)
+        except ValueError as wrong:
+            self._refuse(_garbage_name(wrong), report)
+            return
+        if isinstance(heard, RadioStatus):
+            self._status = heard
+            self._state = heard.state
+            self._reason = _one_line(heard.detail) if heard.state != "running" else ""
+            if heard.state in ("running", "retrying"):
+                report(self._reason)
+            return
+        if heard.time > self._now() + AHEAD:
+            self._refuse("time in the future", report)
+            return
+        if self._state == "starting" or (self._state == "retrying" and self._status is None):
+            # A command that prints messages alone is running once it prints one.
+            self._state, self._reason = "running", ""
+            report("")
+        self._messages += 1
+        self._on_message(heard, self.simulated)
+
+    def _refuse(self, name: str, report: Callable[[str], None]) -> None:
+        if name not in self._garbage:
+            log.warning("radio=%s prints lines that are no messages: %s", self._receiver.name, name)
+        self._garbage[name] += 1
+        if self._state != "running":
+            self._reason = f"prints lines that are no messages: {name}"
+            report(self._reason)
+
+    async def _read_errors(self, stderr: asyncio.StreamReader) -> None:
+        """Keep the child's last words; its log goes into ours."""
+        lines = Lines()
+        while chunk := await stderr.read(CHUNK_BYTES):
+            for line in lines.feed(chunk):
+                if line and (text := _one_line(line.decode(errors="replace"))):
+                    self._last_error = text
+                    log.debug("radio=%s says: %s", self._receiver.name, text)
+
+    async def _end(
+        self, child: asyncio.subprocess.Process, errors: asyncio.Task[None], report: Callable[[str], None]
+    ) -> None:
+        """Ask the child to end, take what it still prints, kill it and all it started if it does not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                if child.returncode is None:
+                    _signal_group(child.pid, signal.SIGTERM)
+                    await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
+                await child.wait()
+                await asyncio.wait([errors])
+        _signal_group(child.pid, signal.SIGKILL)
+        # A process that waits inside a broken driver cannot even be killed: leave it to the kernel.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S / 2):
+                await child.wait()
+                await asyncio.wait([errors])
+        errors.cancel()
+        log.info("radio=%s pid=%d ended code=%s", self._receiver.name, child.pid, child.returncode)
+
+
+def command_line(receiver: Receiver) -> tuple[str, ...]:
+    """The command that runs a receiver with these settings."""
+    if receiver.command:
+        return receiver.command
+    options: tuple[tuple[str, object], ...] = (
+        ("--source", receiver.source),
+        ("--sample-rate", receiver.sample_rate_hz),
+        ("--center-freq", receiver.center_hz),
+        ("--gain", "auto" if receiver.gain_db is None else receiver.gain_db),
+        ("--ppm", receiver.ppm),
+        ("--protocols", ",".join(receiver.protocols)),
+    )
+    words = (f"{name}={value}" for name, value in options)
+    return (sys.executable, "-m", "appliance", "listen", *words, *(["--bias-tee"] if receiver.bias_tee else []))
+
+
+def _garbage_name(wrong: ValueError) -> str:
+    """A name from a small set: what a line says must not become a counter's name."""
+    if isinstance(wrong, json.JSONDecodeError | UnicodeDecodeError):
+        return "not JSON"
+    text = str(wrong)
+    return "too long" if text == "too long" else "another message" if "are not read" in text else "not a message"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:LONGEST_REASON]
+
+
+def _exit_in_words(code: int | None) -> str:
+    if code is None:
+        return "does not end, not even when killed"
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {signal.Signals(-code).name}"
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)

@@ -1,0 +1,130 @@
+"""Named tasks that are kept running, and how each of them is.
+
+A task is a coroutine function that is given a `Report` to say how it does while it runs. When it raises, it is
+started again after a pause with capped exponential back-off and full jitter, so that parts that failed together
+do not come back together. (Full jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from appliance.errors import ApplianceError
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+# A task that ran so long before it failed starts over with the shortest pause.
+STEADY_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a task is: `reason` in words and `hint`, what to do, unless it is healthy; `failures` since the start."""
+
+    state: Literal["healthy", "degraded", "failed"] = "healthy"
+    reason: str = ""
+    hint: str = ""
+    failures: int = 0
+
+
+Report = Callable[[str], None]
+"""Called by a task with why it works less than it should, or with an empty text when it does again."""
+
+Main = Callable[[Report], Awaitable[None]]
+
+
+class Backoff:
+    """Pauses between tries: the n-th is uniform between 0 and min(longest, first · 2ⁿ)."""
+
+    def __init__(
+        self,
+        first_s: float = FIRST_PAUSE_S,
+        longest_s: float = LONGEST_PAUSE_S,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._uniform = uniform
+        self._tries = 0
+
+    def next_s(self) -> float:
+        """The next pause."""
+        # 2**30 is beyond any cap; without the bound the power itself would grow for ever.
+        limit_s = min(self._longest_s, self._first_s * 2.0 ** min(self._tries, 30))
+        self._tries += 1
+        return self._uniform(0.0, limit_s)
+
+    def reset(self) -> None:
+        """Start over with the shortest pause."""
+        self._tries = 0
+
+
+class Supervisor:
+    """Runs named tasks until `stop`; `health` tells how each of them is."""
+
+    def __init__(
+        self,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._uniform = uniform
+        self._health: dict[str, Health] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def health(self) -> Mapping[str, Health]:
+        """How each task is, by name."""
+        return self._health
+
+    def start(self, name: str, main: Main) -> None:
+        """Run `main` under `name` from now on."""
+        self._health[name] = Health()
+        self._tasks[name] = asyncio.create_task(self._keep_running(name, main), name=name)
+
+    async def stop(self, *names: str) -> None:
+        """Cancel the named tasks, all if none is named, and wait until they have cleaned up."""
+        tasks = [self._tasks.pop(name) for name in names or tuple(self._tasks)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_running(self, name: str, main: Main) -> None:
+        backoff = Backoff(uniform=self._uniform)
+        while True:
+            started_s = self._monotonic()
+            try:
+                await main(lambda reason: self._report(name, reason))
+                return
+            except ApplianceError as fault:
+                self._failed(name, str(fault), fault.hint)
+            # Here alone: a part's own fault must not end the rest.
+            except Exception as fault:
+                log.exception("task=%s broke", name)
+                self._failed(name, f"{type(fault).__name__}: {fault}", ApplianceError.hint)
+            if self._monotonic() - started_s >= STEADY_S:
+                backoff.reset()
+            await self._sleep(backoff.next_s())
+
+    def _report(self, name: str, reason: str) -> None:
+        before = self._health[name]
+        state: Literal["healthy", "degraded"] = "degraded" if reason else "healthy"
+        self._health[name] = replace(before, state=state, reason=reason, hint="")
+        if reason and before.reason != reason:
+            log.warning("task=%s degraded reason=%s", name, reason)
+        elif not reason and before.state != "healthy":
+            log.info("task=%s recovered failures=%d", name, before.failures)
+
+    def _failed(self, name: str, reason: str, hint: str) -> None:
+        before = self._health[name]
+        self._health[name] = Health("failed", reason, hint, before.failures + 1)
+        if before.state != "failed" or before.reason != reason:
+            log.error("task=%s failed reason=%s", name, reason)
