@@ -1,0 +1,55 @@
+"""The simulated neighbourhood as a source: it comes as time passes, like a dongle's samples."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from appliance.radio.simulate import BLOCK_SAMPLES, Neighbourhood
+from appliance.radio.sources import Block, SourceSettings
+
+# A reader that is farther behind than this gets the present, and is told what it missed: so would a dongle's.
+BEHIND_S = 1.0
+
+
+class SimulatedSource:
+    """`settings.seed` chooses the street, the time of day what its registers show."""
+
+    simulated = True
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.rate_hz = float(settings.sample_rate_hz)
+        self.center_hz = float(settings.center_hz)
+        self.gain_db = None
+        self.description = f"simulated neighbourhood (seed {settings.seed})"
+        self._clock = clock
+        self._sleep = sleep
+        self._street = Neighbourhood(settings.seed, settings.sample_rate_hz, settings.center_hz, now())
+        self._closed = False
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks without end, each when its last sample would have arrived."""
+        began_s = self._clock()
+        number = lost = 0
+        street = self._street.blocks()
+        while not self._closed:
+            ahead_s = (number + 1) * BLOCK_SAMPLES / self.rate_hz - (self._clock() - began_s)
+            if ahead_s > 0:
+                self._sleep(ahead_s)
+            elif ahead_s < -BEHIND_S:
+                skipped = int(-ahead_s * self.rate_hz) // BLOCK_SAMPLES
+                number += skipped
+                lost += skipped * BLOCK_SAMPLES
+                street = self._street.blocks(number)
+            yield Block(next(street), lost)
+            number += 1
+            lost = 0
+
+    def close(self) -> None:
+        """End `blocks`."""
+        self._closed = True
