@@ -81,8 +81,8 @@ class Message:
             raise ValueError(f"commodity is {self.commodity!r:.40}, expected one of {', '.join(COMMODITIES)}")
         if not isinstance(self.protocol, str) or not 1 <= len(self.protocol) <= 16:
             raise ValueError(f"protocol is {self.protocol!r:.40}, expected a name of at most 16 characters")
-        if self.snr_db is not None and not _is_number(self.snr_db):
-            raise ValueError(f"snr_db is {self.snr_db!r:.40}, expected a number or null")
+        if self.snr_db is not None and not (_is_number(self.snr_db) and -200 <= self.snr_db <= 200):
+            raise ValueError(f"snr_db is {self.snr_db!r:.40}, expected a number from -200 to 200 or null")
 
     def to_json(self) -> str:
         """The JSON line, without its newline."""

@@ -1,0 +1,35 @@
+"""One instance per data directory: an advisory lock (flock(2)) on the directory itself.
+
+The kernel drops it when the process ends, however that happens, so there is no stale lock to clean up; and
+since nothing is written, a read-only or full card can be locked too.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from appliance.errors import AlreadyRunning, StoreError
+
+
+@contextmanager
+def sole_user(directory: Path) -> Iterator[None]:
+    """Hold `directory`, made if missing, for this process alone.
+
+    Raises AlreadyRunning when another holds it, StoreError when it cannot be made or opened.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as fault:
+        hint = "Make the directory writable, or set [store] directory to another one."
+        raise StoreError(f"data directory {directory}: {fault.strerror}", hint) from fault
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"another instance uses the data directory {directory}") from None
+        yield
+    finally:
+        os.close(handle)
