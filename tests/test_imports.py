@@ -31,8 +31,13 @@ MAY_IMPORT = {
     "appliance.errors": (),
     "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config"),
     "appliance.radio.protocols": NOUNS,
-    "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols"),
-    "appliance.radio.demodulate": (*NOUNS, "appliance.radio.protocols"),
+    "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols", "appliance.radio.geometry"),
+    "appliance.radio.demodulate": (
+        *NOUNS,
+        "appliance.radio.protocols",
+        "appliance.radio.geometry",
+        "appliance.radio.detect",
+    ),
     "appliance.store": (*NOUNS, "appliance.clock", "appliance.config"),
     "appliance.sync": (*NOUNS, "appliance.clock", "appliance.config", "appliance.store"),
     "appliance.web": (
@@ -113,7 +118,7 @@ def violations(module: str, source: str, *, is_package: bool = False, known: fro
         found.append(f"{module} has no docstring")
     if drawer := DRAWERS.intersection(word for part in module.split(".") for word in part.split("_")):
         found.append(f"{module} is a drawer called {drawer.pop()}: name the idea it holds")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def modules() -> dict[str, Path]:

@@ -119,7 +119,8 @@ def street(seed: int, meters: int) -> list[Meter]:
     # Every fourth ID, so that the house with solar cells has room for its second.
     ids = 17_000_000 + 4 * rng.choice(11_000_000, meters, replace=False)
     homes = [_meter(index, int(meter_id), rng) for index, meter_id in enumerate(ids)]
-    homes[0] = replace(homes[0], level_db=LEVEL_MAX_DB, oscillator="steady", wobble_hz=0.0)
+    if meters:
+        homes[0] = replace(homes[0], level_db=LEVEL_MAX_DB, oscillator="steady", wobble_hz=0.0)
     if meters >= 3:
         delivered = replace(
             homes[1],

@@ -13,7 +13,7 @@ due. Each block is a function of the seed and the block's number, so the same se
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.fft
@@ -27,8 +27,8 @@ BLOCK_SAMPLES = 65_536
 DEFAULT_METERS = 48
 MAX_METERS = 1_000
 # rms of the noise on a rail, in codes of 1/127.5 of full scale: what a dongle's automatic gain leaves on a quiet
-# band. A meter beside the antenna (48 dB) then just reaches the converter's limits.
-NOISE_CODES = 3.0
+# band. A meter beside the antenna (48 dB) then drives the converter into its limits.
+NOISE_CODES = 4.0
 # A dongle's filters cut off what is farther out.
 BAND_SHARE = 0.92
 # The keying pulls an oscillator about with this correlation time; measured on real captures.
@@ -39,6 +39,8 @@ _NOISE_SAMPLES = 1 << 20
 _DC_CODES = 0.6 - 0.4j
 _IMAGE = np.complex64(0.012 * np.exp(2.1j))  # 38 dB below the signal, as RTL2832U dongles have it
 _CARRIERS = ((-0.31, 26.0), (0.17, 14.0), (0.372, 8.0))  # place in the band as a share of it, level in dB
+
+Floats = NDArray[np.floating[Any]]
 
 
 class Burst(NamedTuple):
@@ -160,7 +162,7 @@ class Neighbourhood:
         """Bursts of other systems in the band, in order: telemetry by frequency shift keying, and chirps."""
         every = int(1.7 * self.rate_hz)
         turn = since // every
-        kinds: tuple[Callable[[np.random.Generator], NDArray[np.float64]], ...] = (self._telemetry, self._chirps)
+        kinds: tuple[Callable[[np.random.Generator], Floats], ...] = (self._telemetry, self._chirps)
         while True:
             rng = np.random.default_rng((self.seed, 3, turn))
             start = turn * every + int(rng.integers(every // 2))
@@ -171,18 +173,16 @@ class Neighbourhood:
                 yield Burst(start, _with_image(amplitude * self._oscillate(frequency_hz, rng)))
             turn += 1
 
-    def _telemetry(self, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _telemetry(self, rng: np.random.Generator) -> Floats:
         bits = rng.integers(2, size=int(rng.integers(400, 1600)))
         at = np.arange(int(len(bits) * self.rate_hz / 50_000)) * (50_000 / self.rate_hz)
-        keyed: NDArray[np.float64] = (2.0 * bits[at.astype(np.intp)] - 1) * 25e3
-        return keyed
+        return (2.0 * bits[at.astype(np.intp)] - 1) * 25e3
 
-    def _chirps(self, rng: np.random.Generator) -> NDArray[np.float64]:
+    def _chirps(self, rng: np.random.Generator) -> Floats:
         at = np.arange(int(self.rate_hz * rng.uniform(0.01, 0.04))) * (1 / self.rate_hz)
-        swept: NDArray[np.float64] = 125e3 * ((at / 1.024e-3) % 1 - 0.5)
-        return swept
+        return 125e3 * ((at / 1.024e-3) % 1 - 0.5)
 
-    def _oscillate(self, frequency_hz: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.complex64]:
+    def _oscillate(self, frequency_hz: Floats, rng: np.random.Generator) -> NDArray[np.complex64]:
         cycles = np.cumsum(frequency_hz) / self.rate_hz + rng.random()
         # In single precision only once the whole turns are gone.
         angle = ((cycles % 1) * (2 * np.pi)).astype(np.float32)
