@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -24,13 +23,13 @@ from appliance import __version__
 from appliance.errors import InputError, UsageError
 from appliance.model import format_time, parse_time
 from appliance.radio import sigmf
+from appliance.radio.progress import Progress
 from appliance.radio.protocols import scm
 from appliance.radio.simulate import CHIP_RATE_HZ, DEFAULT_METERS, MAX_METERS, Heard, Neighbourhood
 from appliance.radio.sources import SourceSettings, check_rate
 
 MAX_SECONDS = 86_400
 MAX_CENTER_HZ = 2_000_000_000
-PROGRESS_EVERY_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,11 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     samples = round(arguments.seconds * arguments.sample_rate)
     street = Neighbourhood(arguments.seed, arguments.sample_rate, arguments.center_freq, start, arguments.meters)
     # Named only when whole: a recording that stops half-way would pass for one with fewer messages.
+    progress = Progress(sys.stderr, street.rate_hz)
     drafts = [path.with_name(path.name + suffix) for suffix in (".part", ".truth.jsonl.part")]
     try:
         _check_room(path, 2 * samples)
         with drafts[0].open("wb") as recording, drafts[1].open("w", encoding="utf-8") as truth:
-            count = write(street, samples, start, recording, truth, sys.stderr)
+            count = write(street, samples, start, recording, truth, progress)
         drafts[0].replace(path)
         drafts[1].replace(truth_path(path))
         description = sigmf.Description(
@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         hint = "Name a file in a folder that exists, that you may write to and that has room."
         raise InputError(f"{path}: cannot be written: {fault.strerror}", hint) from None
     finally:
+        progress.end()
         for draft in drafts:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -90,13 +91,11 @@ def write(
     start: datetime,
     recording: BinaryIO,
     truth: TextIO,
-    progress: TextIO,
-    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[int, int | None], None],
 ) -> int:
-    """Write so many samples and the messages whole in them, whose number it returns; tells how far it is."""
+    """Write so many samples and the messages whole in them, whose number it returns; tells how far it is after each block."""
     whole = samples - floor(2 * scm.MESSAGE_BITS * street.rate_hz / CHIP_RATE_HZ)
     done = count = 0
-    told_s = clock()
     for codes, heard in street.cu8():
         recording.write(codes[: 2 * (samples - done)].data)
         for one in heard:
@@ -106,10 +105,7 @@ def write(
         done += len(codes) // 2
         if done >= samples:
             return count
-        if clock() - told_s >= PROGRESS_EVERY_S:
-            told_s = clock()
-            progress.write(f"{done / street.rate_hz:.0f} of {samples / street.rate_hz:.0f} s\n")
-            progress.flush()
+        progress(done, samples)
     raise AssertionError("a street has no end")
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from appliance.errors import UsageError
 from appliance.radio.simulate import BLOCK_SAMPLES, Neighbourhood
 from appliance.radio.sources import Block, SourceSettings
 
@@ -12,7 +13,10 @@ BEHIND_S = 1.0
 
 
 class SimulatedSource:
-    """`settings.seed` chooses the street, the time of day what its registers show."""
+    """`settings.seed` chooses the street, the time of day what its registers show.
+
+    Raises UsageError when the seed is none.
+    """
 
     simulated = True
 
@@ -23,6 +27,8 @@ class SimulatedSource:
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        if not 0 <= settings.seed < 2**32:
+            raise UsageError(f"seed {settings.seed} is out of range", f"Choose one from 0 to {2**32 - 1}.")
         self.rate_hz = float(settings.sample_rate_hz)
         self.center_hz = float(settings.center_hz)
         self.gain_db = None

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 import numpy as np
+import pytest
 
+from appliance.errors import UsageError
 from appliance.radio.simulate import BLOCK_SAMPLES, Neighbourhood
 from appliance.radio.sources import SourceSettings, open_source
 from appliance.radio.sources.simulated import SimulatedSource
@@ -75,3 +77,9 @@ def test_close_ends_it() -> None:
     opened.close()
     opened.close()
     assert list(blocks) == []
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_out_of_range_is_named(seed: int) -> None:
+    with pytest.raises(UsageError, match=str(seed)):
+        open_source(SourceSettings("simulated", seed=seed))
