@@ -1,0 +1,1 @@
+"""The technician's site: pages that work without JavaScript, and stay live with it."""

@@ -1,0 +1,48 @@
+"""The page that says what went wrong, in place of the one that was asked for."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from appliance.web.language import language_of
+from appliance.web.parts import PARTS
+from appliance.web.rendering import html, render
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """For error.html."""
+
+    site_name: str
+    status: int
+
+
+@web.middleware
+async def show_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer every fault with a page; one of our own is logged in full."""
+    try:
+        return await handler(request)
+    except web.HTTPException as fault:
+        if fault.status < 400:
+            raise
+        response = _page(request, fault.status)
+        if isinstance(fault, web.HTTPMethodNotAllowed):
+            response.headers["Allow"] = ", ".join(sorted(fault.allowed_methods))
+        return response
+    except ConnectionError:
+        # The browser went away: nobody is left to tell.
+        raise
+    except Exception:
+        log.exception("page=%s broke", request.path)
+        return _page(request, 500)
+
+
+def _page(request: web.Request, status: int) -> web.Response:
+    page = ErrorPage(request.app[PARTS].site_name, status)
+    return html(render(language_of(request), "error.html", page), status)

@@ -1,0 +1,119 @@
+"""`GET /events`: what changed, as server-sent events, at most one a second to each page.
+
+An event carries the rendered rows of the meters that changed after the page's cursor, so a slow or sleeping
+page gets fewer and larger events instead of a backlog. The cursor travels as the event's id, and comes back in
+`Last-Event-ID` or in the address; one of an earlier run of the program gets all rows.
+"""
+
+import asyncio
+import json
+import math
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from appliance.web.language import language_of
+from appliance.web.parts import PARTS, Parts
+from appliance.web.rendering import count, render
+from appliance.web.views.live import meter_row, status_area
+
+INTERVAL_S = 1.0
+# A page that hears nothing for longer than this takes the line for dead.
+HEARTBEAT_S = 5.0
+# Rates fall without any message: all rows are compared again so often.
+REFRESH_S = 60.0
+WRITE_TIMEOUT_S = 20.0
+MAX_STREAMS = 64
+
+
+@dataclass
+class Streams:
+    """The open streams of the site."""
+
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+    open: int = 0
+
+
+STREAMS = web.AppKey("STREAMS", Streams)
+
+
+async def view(request: web.Request) -> web.StreamResponse:
+    """Events until the page leaves or the site stops."""
+    streams = request.app[STREAMS]
+    if streams.open >= MAX_STREAMS:
+        raise web.HTTPServiceUnavailable
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    page = _Page(request.app[PARTS], language_of(request), _cursor(request))
+    streams.open += 1
+    try:
+        await response.prepare(request)
+        while not streams.closing.is_set():
+            if event := page.event(asyncio.get_running_loop().time()):
+                async with asyncio.timeout(WRITE_TIMEOUT_S):
+                    await response.write(event)
+            await _pause(streams.closing)
+    except (ConnectionError, TimeoutError):
+        # The page left, or no longer reads.
+        pass
+    finally:
+        streams.open -= 1
+    return response
+
+
+async def _pause(closing: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(INTERVAL_S):
+            await closing.wait()
+    except TimeoutError:
+        pass
+
+
+def _cursor(request: web.Request) -> tuple[str, int]:
+    text = request.headers.get("Last-Event-ID") or request.query.get("cursor", "")
+    run_id, _, revision = text.partition("-")
+    return run_id, int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0
+
+
+class _Page:
+    """What one open page has been told."""
+
+    def __init__(self, parts: Parts, language: str, cursor: tuple[str, int]) -> None:
+        self._parts = parts
+        self._language = language
+        self._full = cursor[0] != parts.run_id
+        self._revision = 0 if self._full else cursor[1]
+        self._status = ""
+        self._rates: dict[str, int] = {}
+        self._beat_at_s = 0.0
+        self._refresh_at_s = math.inf
+
+    def event(self, now_s: float) -> bytes:
+        """The next event, empty if there is nothing to tell yet."""
+        parts, ledger = self._parts, self._parts.store.ledger
+        now = parts.now()
+        self._refresh_at_s = min(self._refresh_at_s, now_s + REFRESH_S)
+        since, everything = self._revision, now_s >= self._refresh_at_s
+        if everything:
+            self._refresh_at_s = now_s + REFRESH_S
+        rows = []
+        for meter in ledger.since(0 if everything else since):
+            row = meter_row(meter, now)
+            if meter.revision > since or self._rates.get(row.dom_id) != row.per_hour:
+                self._rates[row.dom_id] = row.per_hour
+                rows.append(row)
+        status = render(self._language, "_status.html", status_area(parts, now))
+        changed = rows or status != self._status or self._full
+        if not changed and now_s < self._beat_at_s:
+            return b""
+        self._beat_at_s = now_s + HEARTBEAT_S
+        self._revision = ledger.revision
+        told = {
+            "now": int(now.timestamp() * 1000),
+            "full": self._full,
+            "rows": [[row.dom_id, render(self._language, "_meter.html", None, row=row)] for row in rows],
+            "count": count(len(ledger)),
+            "status": status if status != self._status else None,
+        }
+        self._status, self._full = status, False
+        return f"id: {parts.run_id}-{self._revision}\nevent: update\ndata: {json.dumps(told)}\n\n".encode()
