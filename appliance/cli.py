@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from appliance import __version__
-from appliance.errors import ApplianceError, SourceHung, UsageError
+from appliance.errors import ApplianceError, SourceHung, StoreError, UsageError
 
 if TYPE_CHECKING:
     from appliance.radio.sources import SourceSettings
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         )
         code: int = arguments.command(arguments)
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         _drop_standard_output()
         return 0
@@ -56,8 +56,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
             os._exit(fault.exit_code)
+        if isinstance(fault, StoreError):
+            _drop_standard_output()
         return fault.exit_code
     return code
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise StoreError(f"cannot write the output: {fault.strerror}") from None
 
 
 def _complain(fault: ApplianceError) -> None:
@@ -68,7 +79,7 @@ def _complain(fault: ApplianceError) -> None:
 
 
 def _drop_standard_output() -> None:
-    """Let the interpreter flush what nobody reads to nowhere, instead of complaining at its end."""
+    """Let the interpreter flush to nowhere what nobody takes, instead of complaining at its end."""
     with contextlib.suppress(OSError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)

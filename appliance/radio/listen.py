@@ -78,7 +78,7 @@ class Listener:
         """Until the source ends or `stop` is requested.
 
         Raises InputError (a recording that is not usable), SourceHung, UsageError, StoreError (the output takes no
-        more) and BrokenPipeError (nobody reads it); each but the last two after a status that says so.
+        more) and BrokenPipeError (nobody reads it); what goes wrong while it runs is in the last status too.
         """
         self._change("starting")
         try:
@@ -88,7 +88,8 @@ class Listener:
         except StoreError:
             raise
         except ApplianceError as fault:
-            self._end(str(fault))
+            if self._source is not None or self._interval_s is not None:
+                self._end(str(fault))
             raise
         self._end("")
 

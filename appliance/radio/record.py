@@ -14,7 +14,7 @@ from io import FileIO
 from pathlib import Path
 
 from appliance import __version__
-from appliance.errors import InputError, SourceLost, StoreError, UsageError
+from appliance.errors import InputError, SourceError, StoreError, UsageError
 from appliance.radio import sigmf
 from appliance.radio.sources import Source, SourceSettings, open_source
 from appliance.radio.sources.samples import CU8, to_cu8
@@ -90,7 +90,7 @@ class _Capture:
                 f"{self._data} cannot be written after {self._seconds:.1f} s: {fault.strerror}",
                 "Free some space or choose another disk; what was recorded until now is usable.",
             ) from None
-        except (SourceLost, InputError) as fault:
+        except (SourceError, InputError) as fault:
             raise type(fault)(f"{fault}; {self._seconds:.1f} s were recorded before", fault.hint) from None
         return self._samples
 

@@ -116,16 +116,17 @@ class RecordingSource:
         assert self._data_bytes is not None
         buffer = memoryview(bytearray(BLOCK_SAMPLES * self._format.sample_bytes))
         left = self._data_bytes
-        reader = io.BufferedReader(self._file, len(buffer))
+        filled = 0
         while left:
             try:
-                got = reader.readinto(buffer[: min(left, len(buffer))])
+                got = self._file.readinto(buffer[filled : filled + left])
             except OSError as fault:
                 raise InputError(f"{self.description} cannot be read to its end: {fault.strerror}") from None
-            if not got:
-                return
-            left -= got
-            yield buffer[:got]
+            filled += got
+            left = left - got if got else 0
+            if filled == len(buffer) or not left:
+                yield buffer[:filled]
+                filled = 0
 
     def _pieces(self) -> Iterator[memoryview]:
         """What a pipe gives, in whole samples but for the last; empty pieces while nothing comes."""

@@ -59,6 +59,7 @@ class RtlSdrSource:
         self._device: Any = None
         self._driver: Any = None
         self._reading = False
+        self._hung = False
         self._guard = threading.Lock()
         self._closing = threading.Event()
         self._opened: queue.SimpleQueue[SourceError | None] = queue.SimpleQueue()
@@ -83,12 +84,14 @@ class RtlSdrSource:
 
     def close(self) -> None:
         """Stop reading and close the device. Raises SourceHung when the driver does not let go."""
-        if not self._stop(CLOSE_S):
+        if not self._hung and not self._stop(CLOSE_S):
+            self._hung = True
             raise SourceHung("the driver does not let go of the dongle", REPLUG)
 
     def _stalled(self) -> SourceError:
         if self._stop(STALLED_CLOSE_S):
             return SourceLost("the dongle stopped sending", "Check the USB cable and the power supply.")
+        self._hung = True
         return SourceHung("the dongle stopped sending and its driver does not return", REPLUG)
 
     def _stop(self, within_s: float) -> bool:

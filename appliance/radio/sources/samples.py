@@ -101,4 +101,7 @@ def to_cu8(iq: NDArray[np.complex64]) -> NDArray[np.uint8]:
     """
     rails = np.ascontiguousarray(iq, np.complex64).view(np.float32) * _ZERO_CODE
     rails += _ZERO_CODE
-    return np.clip(np.rint(rails, out=rails), 0, 255).astype(np.uint8)
+    np.rint(rails, out=rails)
+    np.clip(rails, 0, 255, out=rails)
+    codes: NDArray[np.uint8] = rails.astype(np.uint8)
+    return codes
