@@ -13,7 +13,9 @@ import pytest
 from appliance.errors import ApplianceError, InputError, UsageError
 from appliance.model import parse_time
 from appliance.radio import sigmf, simulate_command
+from appliance.radio.receiver import Receiver
 from appliance.radio.simulate import Neighbourhood
+from appliance.radio.sources.samples import CU8, Converter
 
 START = "2026-06-01T12:00:00Z"
 
@@ -44,6 +46,21 @@ def test_writes_recording_metadata_and_truth(tmp_path: Path) -> None:
     assert all(0 <= one["sample"] <= 4 * 2_359_296 - length for one in truth)
     assert all(abs(one["frequency_hz"] - 912_600_155) < 2_359_296 / 2 for one in truth)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["street.cu8", "street.cu8.truth.jsonl", "street.sigmf-meta"]
+
+
+def test_the_receiver_hears_what_the_truth_says(tmp_path: Path) -> None:
+    path = tmp_path / "street.cu8"
+    simulate(str(path), "--seconds", "8", "--seed", "9", "--start", START, "--meters", "500")
+    truth = [json.loads(line) for line in (tmp_path / "street.cu8.truth.jsonl").read_text().splitlines()]
+    receiver = Receiver(2_359_296, 912_600_155, parse_time(START))
+    heard = receiver.feed(Converter(CU8).to_complex(path.read_bytes())) + receiver.flush()
+    told = ("meter_id", "endpoint_type", "tamper_phy", "tamper_enc", "consumption")
+    sent = {tuple(one[name] for name in told) for one in truth}
+    believed = {tuple(getattr(message, name) for name in told) for message in heard}
+    assert believed <= sent, "a false message"
+    loud = {tuple(one[name] for name in told) for one in truth if one["level_db"] > 16}
+    assert len(loud) > 15
+    assert len(loud - believed) <= len(loud) // 10
 
 
 def test_same_words_same_bytes(tmp_path: Path) -> None:
