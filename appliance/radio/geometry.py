@@ -52,17 +52,12 @@ class Geometry:
     def window(self) -> int:
         """Samples cut out around a candidate: a message and, before and after it, what detection may be off by.
 
-        The shortest whose FFT is fast and whose decimated length gives a fast one too, at `SAMPLES_PER_CHIP_OUT`
-        within 0.1 samples over a message.
+        Of the lengths at most a tenth longer than needed whose FFT is fast, the first whose decimated length gives
+        a fast one too, or simply the first.
         """
-        n = int(MESSAGE_S * self.rate_hz) + 4 * self.group
-        while True:
-            n = scipy.fft.next_fast_len(n)
-            m = self.decimated(n)
-            drift = abs(m * self.rate_hz / (n * self.nominal_out_hz) - 1) * MESSAGE_CHIPS * SAMPLES_PER_CHIP_OUT
-            if scipy.fft.next_fast_len(m) == m and drift < 0.1:
-                return n
-            n += 1
+        needed = int(MESSAGE_S * self.rate_hz) + 4 * self.group
+        lengths = [n for n in range(needed, needed * 11 // 10) if scipy.fft.next_fast_len(n) == n]
+        return next((n for n in lengths if scipy.fft.next_fast_len(self.decimated(n)) == self.decimated(n)), lengths[0])
 
     nominal_out_hz = float(CHIP_RATE_HZ * SAMPLES_PER_CHIP_OUT)
 
