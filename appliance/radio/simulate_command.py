@@ -93,7 +93,7 @@ def write(
     truth: TextIO,
     progress: Callable[[int, int | None], None],
 ) -> int:
-    """Write so many samples and the messages whole in them, and return their number; tells `progress` after each block."""
+    """Write so many samples and the messages whole in them, return their number; tells `progress` block by block."""
     whole = samples - floor(2 * scm.MESSAGE_BITS * street.rate_hz / CHIP_RATE_HZ)
     done = count = 0
     for codes, heard in street.cu8():
