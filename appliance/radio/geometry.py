@@ -8,7 +8,8 @@ import scipy.fft
 CHIP_RATE_HZ = 32_768
 MESSAGE_CHIPS = 192
 MESSAGE_S = MESSAGE_CHIPS / CHIP_RATE_HZ
-FRAMES_PER_GROUP = 4
+FRAMES_PER_GROUP = 2
+FRAME_STRIDE = 2
 GROUPS_PER_BLOCK = 128
 SAMPLES_PER_CHIP_OUT = 8
 LOWEST_RATE_HZ = 1_000_000
@@ -33,7 +34,7 @@ class Geometry:
 
     @property
     def group(self) -> int:
-        return self.frame * FRAMES_PER_GROUP
+        return self.frame * FRAME_STRIDE * FRAMES_PER_GROUP
 
     @property
     def block(self) -> int:

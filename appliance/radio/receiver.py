@@ -30,7 +30,7 @@ from appliance.radio.protocols import PROTOCOLS, scm
 
 CANDIDATES_PER_BLOCK = 48
 """More than a band full of messages has (120 a second are 13 a block); the rest is skipped and counted."""
-BATCH = 16
+BATCH = 4
 """Windows demodulated together: what fits into the processor's cache."""
 PASSES = 3
 COVERS_HZ = 300e3
@@ -226,15 +226,18 @@ class Receiver:
 
     def _hidden(self, rows: NDArray[np.float32], tried: list[Candidate]) -> list[Candidate]:
         """Candidates that remain when all messages heard are taken for explained, but those `tried` in vain."""
-        rest = rows.copy()
-        for heard in self._heard:
+        reach = self.geometry.groups_per_message + 1
+        spans = [self._rows_of(heard) for heard in self._heard]
+        first = max(0, min(begin for begin, _ in spans) - 2 * reach)
+        last = min(len(rows), max(end for _, end in spans) + 2 * reach)
+        rest = rows[first:last].copy()
+        for heard, (begin, end) in zip(self._heard, spans, strict=True):
             if not heard.subtracted:
-                first, last = self._rows_of(heard)
-                self._detector.explain(rest, first, last, self.geometry.bin_of(heard.burst.frequency_hz))
-        guard = self._guard
-        found, _ = self._detector.search(
-            rest, guard - self.geometry.groups_per_message, len(rows) - guard, CANDIDATES_PER_BLOCK
-        )
+                bin_ = self.geometry.bin_of(heard.burst.frequency_hz)
+                self._detector.explain(rest, begin - first, end - first, bin_)
+        zone = max(0, self._guard - reach - first), len(rows) - self._guard - first
+        found, _ = self._detector.search(rest, *zone, CANDIDATES_PER_BLOCK)
+        found = [Candidate(row + first, bin_, score) for row, bin_, score in found]
         return [c for c in found if not any(abs(c.row - t.row) <= 2 and abs(c.bin - t.bin) <= 4 for t in tried)]
 
     def _rows_of(self, heard: Heard) -> tuple[int, int]:

@@ -111,7 +111,15 @@ class Store:
                 await asyncio.sleep(min(1.0, self._commit_interval_s))
 
     async def commit(self) -> str:
-        """Write all that is pending; returns why it could not, or an empty text."""
+        """Write all that is pending; returns why it could not, or an empty text. Once begun it is not cut short."""
+        writing = asyncio.create_task(self._commit())
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await writing
+            raise
+
+    async def _commit(self) -> str:
         self._wake.clear()
         self._due.clear()
         batch = Batch()

@@ -87,8 +87,10 @@ def encode(
 def decode(bits: NDArray[np.uint8] | NDArray[np.bool_]) -> Scm:
     """The fields of 96 bits; the checksum is read, not checked."""
 
+    word = int.from_bytes(np.packbits(bits).tobytes())
+
     def number(start: int, stop: int) -> int:
-        return int("".join("1" if bit else "0" for bit in bits[start:stop]), 2)
+        return word >> (MESSAGE_BITS - stop) & (1 << (stop - start)) - 1
 
     return Scm(
         meter_id=number(21, 23) << 24 | number(56, 80),
