@@ -19,12 +19,13 @@ def describe() -> tuple[str, bool]:
 
     Raises SourceUnavailable when there is none; SourceHung when the driver does not return.
     """
+    rtlsdr = load_driver()
     answers: list[tuple[Dongle, str, str]] = []
     faults: list[SourceUnavailable] = []
 
     def ask() -> None:
         try:
-            answers.extend(_ask())
+            answers.extend(_ask(rtlsdr))
         except SourceUnavailable as fault:
             faults.append(fault)
 
@@ -38,8 +39,7 @@ def describe() -> tuple[str, bool]:
     return _table(answers), any(not hint for _, _, hint in answers)
 
 
-def _ask() -> list[tuple[Dongle, str, str]]:
-    rtlsdr = load_driver()
+def _ask(rtlsdr: Any) -> list[tuple[Dongle, str, str]]:
     dongles = list_dongles(rtlsdr.librtlsdr)
     if not dongles:
         raise SourceUnavailable(*explain_absence())

@@ -57,7 +57,9 @@ class RtlSdrSource:
         self._serial = serial
         self._inbox: Inbox | None = None
         self._device: Any = None
-        self._driver: Any = None
+        self._rtlsdr = load_driver()
+        self._driver = self._rtlsdr.librtlsdr
+        self._callback_type = importlib.import_module("rtlsdr.librtlsdr").rtlsdr_read_async_cb_t
         self._reading = False
         self._hung = False
         self._guard = threading.Lock()
@@ -122,13 +124,10 @@ class RtlSdrSource:
             self._inbox.fail(SourceLost("the dongle was unplugged", "Plug the radio in again and check its cable."))
 
     def _open(self) -> None:
-        rtlsdr = load_driver()
-        self._driver = rtlsdr.librtlsdr
-        self._callback_type = importlib.import_module("rtlsdr.librtlsdr").rtlsdr_read_async_cb_t
-        found = list_dongles(rtlsdr.librtlsdr)
+        found = list_dongles(self._driver)
         dongle = _choose(found, self._serial)
         try:
-            device = open_device(rtlsdr, dongle.index)
+            device = open_device(self._rtlsdr, dongle.index)
             try:
                 self._configure(device)
             except OSError:

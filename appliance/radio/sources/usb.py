@@ -57,7 +57,10 @@ class UsbDevice:
 
 
 def load_driver() -> Any:
-    """The `rtlsdr` module with its C library; raises SourceUnavailable when either is missing or does not load."""
+    """The `rtlsdr` module with its C library; raises SourceUnavailable when either is missing or does not load.
+
+    To be called from the main thread: it takes over standard output while it loads.
+    """
     said = io.StringIO()
     try:
         # pyrtlsdrlib prints why a library does not load, on standard output, where only lines of data belong.

@@ -32,7 +32,9 @@ def test_codes_in_blocks(tmp_path, name):
     assert source.total_samples == len(CODES) // 2
 
 
-@pytest.mark.parametrize(("extension", "kind", "scale"), [("cs16", "<i2", 32768), ("cf32", "<f4", 1), ("cs8", "i1", 128)])
+@pytest.mark.parametrize(
+    ("extension", "kind", "scale"), [("cs16", "<i2", 32768), ("cf32", "<f4", 1), ("cs8", "i1", 128)]
+)
 def test_other_formats_by_extension_or_by_name(tmp_path, extension, kind, scale):
     values = np.array([1, -1, 0, 1], kind) if scale == 1 else np.array([scale // 2, -scale, 0, 1], kind)
     expected = values.astype(np.float32) / np.float32(scale)

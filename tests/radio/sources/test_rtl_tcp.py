@@ -152,7 +152,7 @@ def test_a_slow_reader_does_not_hold_up_the_server_and_is_told_what_it_missed():
     def serve(connection):
         connection.sendall(HEADER)
         for _ in range(total // 2**20):
-            connection.sendall(CODES[:2**19].tobytes() * 2)
+            connection.sendall(CODES[: 2**19].tobytes() * 2)
         sent.set()
 
     with server(serve) as address:
