@@ -114,7 +114,7 @@ class Detector:
         """
         rows, deviation = self._line
         pairs, mean, hump_deviation = self._hump
-        line = moving_sum(power * (1 / self.floor), rows)
+        line = moving_sum(power * (np.float32(1) / np.maximum(self.floor, np.float32(LOWEST_FLOOR))), rows)
         hump = line[:, 0::2] + line[:, 1::2]
         hump *= np.float32(0.5)
         hump = np.concatenate([hump[:, 1 - pairs :], hump, hump[:, : pairs - 1]], axis=1)

@@ -176,7 +176,7 @@ def test_statuses_go_on_while_nothing_comes_and_the_waits_have_a_limit(monkeypat
 
 def test_a_silent_live_source_still_says_how_it_is(monkeypatch):
     time = Time()
-    lines, _ = listen(monkeypatch, time, [Scripted(time, [Block(NO_SAMPLES)] * 60)])
+    lines, _ = listen(monkeypatch, time, [Scripted(time, [Block(NO_SAMPLES)] * 58)])
     assert states(lines) == ["starting", "starting", "starting", "ended"]
 
 
