@@ -57,7 +57,7 @@ async def _run(config: Config, stop: asyncio.Event) -> None:
         async with serving(parts, config.web.host, config.web.port) as port:
             if config.demonstration:
                 log.warning(SIMULATED)
-            _announce(config, port)
+            _announce(config.web.host, port)
             supervisor.start("store", store.run)
             radio_names = [f"receiver {radio.state.name}" for radio in radios]
             for name, radio in zip(radio_names, radios, strict=True):
@@ -72,11 +72,9 @@ async def _run(config: Config, stop: asyncio.Event) -> None:
         await store.close()
 
 
-def _announce(config: Config, port: int) -> None:
-    pages = " ".join(f"http://{name}:{port}/" for name in _reached_by(config.web.host))
-    if config.demonstration:
-        print(f"Simulated neighbourhood: {SIMULATED}.")  # noqa: T201 - the command's output
-    print(f"The page is at {pages}", flush=True)  # noqa: T201
+def _announce(host: str, port: int) -> None:
+    pages = " ".join(f"http://{name}:{port}/" for name in _reached_by(host))
+    print(f"The page is at {pages}", flush=True)  # noqa: T201 - the command's output
 
 
 def _reached_by(host: str) -> Iterator[str]:

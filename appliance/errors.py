@@ -12,7 +12,7 @@
     │   └── StoreTooNew            written by a later version: that one must read it
     └── AlreadyRunning             another instance has the same data directory         (exit 73)
 
-The exit codes are those of BSD's sysexits.h where it has one that fits; `docs/operate.md` lists them.
+The exit codes are those of BSD's sysexits.h where it has one that fits; `docs/commands.md` lists them.
 A frame that does not decode is no error: it is a named refusal, counted by the receiver.
 """
 

@@ -33,6 +33,8 @@ WOBBLE_CORRELATION_S = 8e-6
 PHASE_SPANS = (16, 5)
 """Bits to either side over which a steady carrier's phase is averaged: one detector each."""
 DRIFTS_HZ_PER_S = np.arange(-400e3, 401e3, 25e3)
+STEADY = 0.3
+"""Steadiness from which there is a carrier whose phase can be followed."""
 BITS = MESSAGE_CHIPS // 2
 BIT_RATE_HZ = CHIP_RATE_HZ / 2
 CHIP = SAMPLES_PER_CHIP_OUT
@@ -44,24 +46,21 @@ PASS_HZ, MIDDLE_HZ, EDGE_HZ = 124e3, 57e3, 7e3
 class Burst:
     """A candidate after demodulation.
 
-    `sample` is where its first bit begins, from the start of the window's stream; `soft` float32
-    (detectors, 96) has a soft bit's sign and weight, scaled to a mean weight of 1; `fit` is how well the preamble
-    matches, 1 at best; `level` the energy of a bit (complex samples squared, summed over an on chip at the
-    input rate); `frequency_hz` from the band's centre; `steadiness` how much of a carrier's phase survives from bit to
-    bit, 1 for a clean oscillator.
+    `sample` is where its first bit begins, from the start of the window; `soft` float32 (detectors, 96) has a soft
+    bit's sign and weight, scaled to a mean weight of 1; `contrast` how clearly a bit's two chips differ, 1 without
+    noise; `fit` how well the preamble matches, 1 at best; `level` the energy of a bit (power of the complex samples,
+    summed over an on chip at the input rate); `frequency_hz` from the band's centre; `steadiness` how much of the
+    carrier's phase survives from bit to bit, 1 for a clean oscillator; `chips` complex64 (192, 8), decimated samples.
     """
 
     sample: float
     soft: NDArray[np.float32]
+    contrast: float
     fit: float
     level: float
     frequency_hz: float
     steadiness: float
     chips: NDArray[np.complex64]
-
-    def add_coherent(self) -> None:
-        """Append the detectors that follow the carrier's phase to `soft`."""
-        self.soft = np.concatenate([self.soft, coherent(self.chips)])
 
 
 class Demodulator:
@@ -100,7 +99,7 @@ class Demodulator:
         rows = np.arange(k)
         at = start[:, None] + self._chip_starts
         chips = y[rows[:, None, None], at[:, :, None] + np.arange(CHIP)]
-        soft = self._soft_bits(chips)
+        soft, contrast = self._soft_bits(chips)
         on = soft.sum(axis=1) > 0
         energy = energies[rows[:, None], 2, at]
         level = np.where(on, energy[:, 0::2] - energy[:, 1::2], energy[:, 1::2] - energy[:, 0::2]).mean(axis=1)
@@ -109,6 +108,7 @@ class Demodulator:
             Burst(
                 sample=float((start[i] - 0.5) * self.window / self.length),
                 soft=soft[i],
+                contrast=float(contrast[i]),
                 fit=float(fit[i]),
                 level=float(max(level[i], 0) * self.window / self.length),
                 frequency_hz=float(bins[i] * self.geometry.rate_hz / self.window + frequency[i]),
@@ -143,10 +143,28 @@ class Demodulator:
         best = match.reshape(len(match), -1).argmax(axis=1)
         return best % starts, match.reshape(len(match), -1)[np.arange(len(match)), best]
 
-    def _soft_bits(self, chips: NDArray[np.complex64]) -> NDArray[np.float32]:
-        """Energy detectors: chips complex64 (k, 192, 8) → float32 (k, detectors, 96), mean weight 1."""
-        energy = _power(chips @ self._modes) @ self._weights
-        return _normalised((energy[:, 0::2] - energy[:, 1::2]).transpose(0, 2, 1))
+    def second_look(self, burst: Burst) -> NDArray[np.float32]:
+        """Soft bits of further detectors, for a burst that the first ones cannot read: float32 (detectors, 96).
+
+        A steady carrier is followed in phase; an unsteady one is looked at again from its centre of gravity. Both
+        are tried an eighth of a chip earlier and later too.
+        """
+        if burst.steadiness > STEADY:
+            return coherent(burst.chips)
+        within = (burst.chips[:, 1:] * burst.chips[:, :-1].conj()).sum()
+        back = np.exp(np.float32(-np.angle(within)) * 1j * np.arange(CHIP)).astype(np.complex64)
+        stream = (burst.chips * back).ravel()
+        shifted = np.array([np.roll(stream, by).reshape(burst.chips.shape) for by in (0, 1, -1)])
+        return self._soft_bits(shifted)[0].reshape(-1, BITS)
+
+    def _soft_bits(self, chips: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Energy detectors: chips complex64 (k, 192, 8) → float32 (k, detectors, 96) of mean weight 1, contrast (k,)."""
+        energy = (_power(chips @ self._modes) @ self._weights).transpose(0, 2, 1)
+        first, second = energy[:, :, 0::2], energy[:, :, 1::2]
+        soft = first - second
+        weight = np.abs(soft).mean(axis=2)
+        contrast = weight / ((first + second).mean(axis=2) + np.float32(1e-30))
+        return soft / (weight[:, :, None] + np.float32(1e-30)), contrast.max(axis=1)
 
     def _frequency(self, chips: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Carrier offset in Hz (k,) from the cut's centre, and steadiness (k,) of the carrier from bit to bit."""
@@ -157,7 +175,7 @@ class Demodulator:
         within = (chips[:, :, 1:] * chips[:, :, :-1].conj()).sum(axis=(1, 2))
         line_hz = np.angle(turn) * BIT_RATE_HZ / (2 * np.pi)
         centroid_hz = np.angle(within) * self.out_hz / (2 * np.pi)
-        return np.where(steadiness > 0.4, line_hz, centroid_hz), steadiness
+        return np.where(steadiness > STEADY, line_hz, centroid_hz), steadiness
 
 
 def detectors() -> tuple[NDArray[np.complex64], NDArray[np.float32]]:
@@ -190,7 +208,8 @@ def coherent(chips: NDArray[np.complex64]) -> NDArray[np.float32]:
     soft = [
         (difference * np.convolve(carrier, np.hanning(2 * span + 3)[1:-1], "same").conj()).real for span in PHASE_SPANS
     ]
-    return _normalised(np.array(soft, np.float32))
+    stacked = np.array(soft, np.float32)
+    return stacked / (np.abs(stacked).mean(axis=1, keepdims=True) + np.float32(1e-30))
 
 
 _BIT_TIME_S = np.arange(BITS) / BIT_RATE_HZ - BITS / BIT_RATE_HZ / 2
@@ -207,6 +226,3 @@ def _chip_sum(x: NDArray[np.complexfloating]) -> NDArray:  # type: ignore[type-a
         x = x[:, :-width] + x[:, width:]
     return x
 
-
-def _normalised(soft: NDArray[np.float32]) -> NDArray[np.float32]:
-    return soft / (np.abs(soft).mean(axis=-1, keepdims=True) + np.float32(1e-30))

@@ -13,7 +13,6 @@ are subtracted from the samples and the place is looked at again.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -21,9 +20,9 @@ from numpy.typing import NDArray
 
 from appliance.errors import UsageError
 from appliance.model import Message
-from appliance.radio.belief import Belief, Believed
+from appliance.radio.belief import Belief, Heard
 from appliance.radio.cancel import cancel
-from appliance.radio.demodulate import Burst, Demodulator
+from appliance.radio.demodulate import Demodulator
 from appliance.radio.detect import Candidate, Detector
 from appliance.radio.geometry import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
 from appliance.radio.protocols import PROTOCOLS, scm
@@ -37,16 +36,6 @@ COVERS_HZ = 300e3
 """How far beside its carrier a message may be in another's way."""
 CLIPPED = 0.992
 """Share of full scale from which an 8-bit sample counts as clipped: codes 0 and 255."""
-
-
-@dataclass(slots=True)
-class Heard:
-    """A message found: where it begins in the stream, and whether it is already subtracted from the samples."""
-
-    sample: float
-    burst: Burst
-    believed: Believed
-    subtracted: bool = False
 
 
 class Receiver:
@@ -77,7 +66,7 @@ class Receiver:
         self._start = start
         self._detector = Detector(geometry)
         self._demodulator = Demodulator(geometry)
-        self._belief = Belief(rate_hz)
+        self._belief = Belief(rate_hz, self._demodulator.second_look)
         self._guard = geometry.groups_per_message + 6
         self._kept_rows = 2 * self._guard
         self._kept = self._kept_rows * geometry.group
@@ -205,22 +194,25 @@ class Receiver:
             windows = self._iq[starts[:, None] + np.arange(geometry.window)]
             for start, burst in zip(starts, self._demodulator.demodulate(windows, offsets_hz), strict=True):
                 sample = self._origin + float(start) + burst.sample
-                verdict = self._belief.judge(burst, sample)
-                if isinstance(verdict, Believed) and self._is_duplicate(verdict, sample):
+                noise = self._noise_at(burst.frequency_hz)
+                verdict = self._belief.judge(burst, sample, noise)
+                if isinstance(verdict, list) and self._is_duplicate(verdict[-1]):
                     verdict = "duplicate"
                 if isinstance(verdict, str):
                     self.refused[verdict] += 1
                     continue
-                heard = Heard(sample, burst, verdict)
-                self._heard.append(heard)
-                new.append(heard)
+                self._heard.append(verdict[-1])
+                new += verdict
         return new
 
-    def _is_duplicate(self, believed: Believed, sample: float) -> bool:
+    def _noise_at(self, offset_hz: float) -> float:
+        return float(self._detector.floor[self.geometry.bin_of(offset_hz)])
+
+    def _is_duplicate(self, new: Heard) -> bool:
         """Whether it is a message already heard, seen again in its image or its sidebands."""
         return any(
-            abs(heard.sample - sample) < MESSAGE_S * self.geometry.rate_hz
-            and heard.believed.fields.meter_id == believed.fields.meter_id
+            abs(heard.sample - new.sample) < MESSAGE_S * self.geometry.rate_hz
+            and heard.fields.meter_id == new.fields.meter_id
             for heard in self._heard
         )
 
@@ -233,7 +225,7 @@ class Receiver:
         rest = rows[first:last].copy()
         for heard, (begin, end) in zip(self._heard, spans, strict=True):
             if not heard.subtracted:
-                bin_ = self.geometry.bin_of(heard.burst.frequency_hz)
+                bin_ = self.geometry.bin_of(heard.frequency_hz)
                 self._detector.explain(rest, begin - first, end - first, bin_)
         zone = max(0, self._guard - reach - first), len(rows) - self._guard - first
         found, _ = self._detector.search(rest, *zone, CANDIDATES_PER_BLOCK)
@@ -252,22 +244,21 @@ class Receiver:
         reach = self.geometry.groups_per_message + 1
         return any(
             first - reach <= candidate.row < last
-            and abs(self.geometry.offset_hz(candidate.bin) - heard.burst.frequency_hz) < COVERS_HZ
+            and abs(self.geometry.offset_hz(candidate.bin) - heard.frequency_hz) < COVERS_HZ
             for candidate in hidden
         )
 
     def _subtract(self, heard: Heard, rows: NDArray[np.float32]) -> None:
         """Take the message out of the samples and of the map."""
         heard.subtracted = True
-        burst = heard.burst
-        cancel(self._iq, heard.sample - self._origin, heard.believed.bits, burst.frequency_hz, self.geometry)
+        cancel(self._iq, heard.sample - self._origin, heard.bits, heard.frequency_hz, self.geometry)
         first, last = self._rows_of(heard)
         group = self.geometry.group
         rows[first:last] = self._detector.power(self._iq[first * group : last * group])
 
     def _message(self, heard: Heard) -> Message:
-        fields, burst = heard.believed.fields, heard.burst
-        noise = float(self._detector.floor[self.geometry.bin_of(burst.frequency_hz)])
+        fields = heard.fields
+        snr = max(heard.level, 1e-20) / self._noise_at(heard.frequency_hz)
         return Message(
             time=self._start + timedelta(seconds=heard.sample / self.geometry.rate_hz),
             protocol=scm.NAME,
@@ -278,8 +269,8 @@ class Receiver:
             tamper_enc=fields.tamper_enc,
             consumption=fields.consumption,
             checksum=fields.checksum,
-            frequency_hz=round(self.center_hz + burst.frequency_hz),
-            snr_db=round(10 * float(np.log10(max(burst.level, 1e-20) / noise)), 1),
-            corrected_bits=heard.believed.corrected_bits,
+            frequency_hz=round(self.center_hz + heard.frequency_hz),
+            snr_db=round(10 * float(np.log10(snr)), 1),
+            corrected_bits=heard.corrected_bits,
             sample=max(0, round(heard.sample)),
         )

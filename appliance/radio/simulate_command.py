@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from appliance import __version__
-from appliance.errors import InputError, UsageError
+from appliance.errors import StoreError, UsageError
 from appliance.model import format_time, parse_time
 from appliance.radio import sigmf
 from appliance.radio.progress import Progress
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the three files; returns the exit code. Raises UsageError, and InputError when FILE cannot be written."""
+    """Write the three files; returns the exit code. Raises UsageError, and StoreError when FILE cannot be written."""
     start = _checked_start(arguments)
     path: Path = arguments.file
     samples = round(arguments.seconds * arguments.sample_rate)
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         sigmf.write(path, description, recorder=f"meter-appliance {__version__}")
     except OSError as fault:
         hint = "Name a file in a folder that exists, that you may write to and that has room."
-        raise InputError(f"{path}: cannot be written: {fault.strerror}", hint) from None
+        raise StoreError(f"{path}: cannot be written: {fault.strerror}", hint) from None
     finally:
         progress.end()
         for draft in drafts:
@@ -150,9 +150,12 @@ def _checked_start(arguments: argparse.Namespace) -> datetime:
 def _check_room(path: Path, needed_bytes: int) -> None:
     if path.is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    for taken in (path, sigmf.meta_path(path), truth_path(path)):
+        if taken.exists():
+            raise UsageError(f"{taken} is there already", "Choose another name, or move that file away.")
     free_bytes = shutil.disk_usage(path.absolute().parent).free
     if needed_bytes > free_bytes:
-        raise InputError(
+        raise StoreError(
             f"{path}: {needed_bytes / 1e6:.0f} MB are needed and {free_bytes / 1e6:.0f} MB are free",
             "Ask for fewer --seconds, or name a file on a disk with more room.",
         )

@@ -24,6 +24,7 @@ DYNAMIC = (
     *("starting", "running", "retrying", "ended"),
     *("meter ID", "last heard", "last changed", "level", "messages an hour"),
     *("not JSON", "too long", "not a message", "another message", "time in the future"),
+    *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
 )
 

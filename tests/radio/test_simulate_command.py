@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import ApplianceError, InputError, UsageError
+from appliance.errors import ApplianceError, StoreError, UsageError
 from appliance.model import parse_time
 from appliance.radio import sigmf, simulate_command
 from appliance.radio.receiver import Receiver
@@ -64,9 +64,10 @@ def test_the_receiver_hears_what_the_truth_says(tmp_path: Path) -> None:
 
 
 def test_same_words_same_bytes(tmp_path: Path) -> None:
-    for name in ("a", "b"):
+    names = ("a.cu8", "b.cu8")
+    for name in names:
         simulate(str(tmp_path / name), "--seconds", "0.5", "--start", START)
-    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a", "b")}
+    digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in names}
     assert len(digests) == 1
 
 
@@ -106,10 +107,18 @@ def below_a_file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("place", [missing_folder, a_folder, below_a_file])
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, place: Callable[[Path], Path]) -> None:
     path = place(tmp_path)
-    with pytest.raises(InputError, match="cannot be written") as caught:
+    with pytest.raises(StoreError, match="cannot be written") as caught:
         simulate(str(path), "--seconds", "0.1")
     assert str(path) in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("taken", ["x.cu8", "x.sigmf-meta", "x.cu8.truth.jsonl"])
+def test_nothing_that_is_there_is_written_over(tmp_path: Path, taken: str) -> None:
+    (tmp_path / taken).write_bytes(b"precious")
+    with pytest.raises(UsageError, match="already"):
+        simulate(str(tmp_path / "x.cu8"), "--seconds", "0.1")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"precious"]
 
 
 def test_a_disk_too_small_is_told_before_it_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
