@@ -1,0 +1,71 @@
+"""A site on a free port, fed by hand: its ledger, receivers and health are the test's."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.model import Message, RadioStatus, ReceiverState
+from appliance.store.writer import Store
+from appliance.supervisor import Health
+from appliance.web.parts import Parts
+from appliance.web.site import serving
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+STATUS = RadioStatus(
+    time=NOW, state="running", source="RTL-SDR 00000001", simulated=False, sample_rate_hz=2_359_296,
+    center_hz=912_600_155, gain_db=None, samples=0, dropped_samples=0, noise_floor_dbfs=-52.34, level_dbfs=-40.0,
+    clipped=0.0, messages=0, candidates=0, skipped_candidates=0, refused={},
+)  # fmt: skip
+RECEIVER = ReceiverState(
+    name="street", source="rtlsdr", simulated=False, state="running", reason="", restarts=0, messages=0, garbage={},
+    status=STATUS,
+)  # fmt: skip
+
+
+@dataclass
+class Site:
+    """What a test turns, and where it looks at the result."""
+
+    store: Store
+    url: str = ""
+    port: int = 0
+    now: datetime = NOW
+    receivers: list[ReceiverState] = field(default_factory=lambda: [RECEIVER])
+    health: dict[str, Health] = field(default_factory=lambda: {"store": Health(), "receiver street": Health()})
+
+    def parts(self) -> Parts:
+        return Parts(
+            site_name="Calle Álvarez <12>",
+            names=("meters.example",),
+            store=self.store,
+            receivers=lambda: self.receivers,
+            health=lambda: self.health,
+            now=lambda: self.now,
+            started=NOW,
+        )
+
+    def hear(self, meter_id: int, simulated: bool = False, **fields: Any) -> None:
+        given: dict[str, Any] = {
+            "time": self.now, "protocol": "scm", "meter_id": meter_id, "endpoint_type": 4, "commodity": "electric",
+            "tamper_phy": 0, "tamper_enc": 3, "consumption": 31160, "checksum": 40837, "frequency_hz": 912_345_678,
+            "snr_db": 23.5, "corrected_bits": 0, "sample": 0,
+        }  # fmt: skip
+        self.store.hear(Message(**given | fields), simulated)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def receiver(self, **fields: Any) -> None:
+        self.receivers = [replace(RECEIVER, **fields)]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    one = Site(Store(tmp_path, 60))
+    async with serving(one.parts(), "127.0.0.1", 0) as one.port:
+        one.url = f"http://127.0.0.1:{one.port}"
+        yield one

@@ -1,0 +1,360 @@
+"""The site over real HTTP: pages, headers, names, languages, and the stream of changes."""
+
+import asyncio
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import aiohttp
+import pytest
+
+from appliance.errors import ConfigError
+from appliance.supervisor import Health
+from appliance.web.site import serving
+from appliance.web.static import files
+from appliance.web.views import events
+from tests.web.conftest import STATUS, Site
+
+
+async def get(site: Site, path: str, method: str = "GET", **headers: str) -> tuple[aiohttp.ClientResponse, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, site.url + path, headers=headers, allow_redirects=False) as answer,
+    ):
+        return answer, await answer.text()
+
+
+class Cells(HTMLParser):
+    """The text of each cell of each row of the table's body, and every tag with its attributes."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self._open = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self._open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._open = False
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.rows[-1][-1] += data
+
+
+async def test_a_meter_in_the_table(site: Site) -> None:
+    site.hear(60243827)
+    site.pass_time(90)
+    site.hear(60243827, consumption=31161)
+    site.pass_time(12)
+    _, page = await get(site, "/")
+    row = Cells(page).rows[1]
+    assert [" ".join(cell.split()) for cell in row] == [
+        *("60243827 scm", "electric", "31161", "12 s", "12 s", "23.5 dB", "912.346 MHz", "2", "0 / 3")
+    ]
+
+
+async def test_odd_values_have_their_place(site: Site) -> None:
+    site.hear(
+        9_876_543_210, commodity="unknown", endpoint_type=6, consumption=2**53 - 1, snr_db=None, frequency_hz=None,
+        tamper_phy=None, tamper_enc=None, protocol="<b>&\"'",
+    )  # fmt: skip
+    _, page = await get(site, "/")
+    row = Cells(page).rows[1]
+    assert row[0] == "9876543210 <b>&\"'"
+    assert row[1:3] == ["unknown", "9007199254740991"]
+    assert row[4:7] == ["–", "–", "–"]
+    assert row[8] == "–"
+    assert "<b>&" not in page
+
+
+async def test_a_tampered_meter_stands_out(site: Site) -> None:
+    site.hear(1)
+    site.pass_time(30)
+    site.hear(1, tamper_phy=1)
+    _, page = await get(site, "/")
+    assert 'class="tampered"' in page
+    assert "1 / 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
+
+
+async def test_nothing_heard_yet(site: Site) -> None:
+    site.pass_time(75)
+    _, page = await get(site, "/")
+    assert "Nothing heard yet." in page
+    assert ">1 min</time>" in page
+    assert ("table", True) in [(tag, "hidden" in attributes) for tag, attributes in Cells(page).tags]
+
+
+async def test_a_radio_that_is_not_there(site: Site) -> None:
+    site.receiver(state="retrying", reason="no RTL-SDR dongle found", status=None, restarts=3)
+    _, page = await get(site, "/")
+    assert "no RTL-SDR dongle found." in page
+    assert "keeps trying by itself" in page
+
+
+async def test_what_the_radio_does(site: Site) -> None:
+    status = replace(STATUS, gain_db=40.2, dropped_samples=2_359_296, refused={"checksum": 12_345, "empty": 1})
+    site.receiver(status=status, messages=1_234_567, garbage={"not JSON": 2})
+    _, page = await get(site, "/", **{"Accept-Language": "es"})
+    text = " ".join(page.replace("\N{NARROW NO-BREAK SPACE}", " ").split())
+    for words in ("912,600", "2,359", "−52,3", "40,2", "1 234 567", "1,00", "suma de control 12 345", "no es JSON 2"):
+        assert words in text, words
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+async def test_the_simulated_neighbourhood_is_called_so(site: Site, simulated: bool) -> None:
+    site.receiver(simulated=simulated)
+    _, page = await get(site, "/")
+    assert ("Simulated neighbourhood." in page) is simulated
+    _, text = await get(site, "/healthz")
+    assert json.loads(text)["simulated"] is simulated
+
+
+async def test_a_card_that_cannot_be_written_to(site: Site) -> None:
+    site.hear(1)
+    site.health["store"] = Health("degraded", "the card is full")
+    _, page = await get(site, "/", **{"Accept-Language": "es"})
+    assert "la tarjeta está llena" in page
+    answer, text = await get(site, "/healthz")
+    assert answer.status == 200
+    health = json.loads(text)
+    assert health["state"] == "degraded"
+    assert health["readings_waiting"] == 1
+    assert health["parts"]["store"]["reason"] == "the card is full"
+    site.health["receiver street"] = Health("failed", "no dongle", "Plug it in.", 2)
+    answer, text = await get(site, "/healthz")
+    assert (answer.status, json.loads(text)["state"]) == (503, "failed")
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"), [("id", "1 2 3"), ("heard", "2 3 1"), ("level", "1 3 2"), ("rate", "1 2 3"), ("x", "1 2 3")]
+)
+async def test_orders(site: Site, sort: str, expected: str) -> None:
+    for meter_id, level_db, times in ((1, 5.0, 3), (3, 10.0, 1), (2, None, 2)):
+        for _ in range(times):
+            site.pass_time(5)
+            site.hear(meter_id, snr_db=level_db)
+    _, page = await get(site, f"/?sort={sort}")
+    assert [row[0].split()[0] for row in Cells(page).rows[1:]] == expected.split()
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/events", "/nothing", "/static/site.css", "/static/nothing"])
+async def test_every_answer_is_locked_down(site: Site, path: str) -> None:
+    async with aiohttp.ClientSession() as session, session.get(site.url + path) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert "aiohttp" not in answer.headers["Server"]
+
+
+async def test_a_page_needs_nothing_that_the_policy_forbids(site: Site) -> None:
+    site.hear(1)
+    _, page = await get(site, "/")
+    for tag, attributes in Cells(page).tags:
+        assert not {name for name in attributes if name.startswith("on") or name == "style"}, tag
+        assert tag != "style"
+        assert tag != "script" or attributes["src"]
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "/").startswith(("/", "#")), attributes
+            assert not (attributes.get(name) or "").startswith("//")
+
+
+async def test_three_hundred_meters_are_a_small_page(site: Site) -> None:
+    for n in range(300):
+        site.hear(10_000_000 + 7919 * n)
+    request = {"Accept-Encoding": "gzip"}
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        total = 0
+        for path in ("/", *(f"/static/{name}" for name in files())):
+            async with session.get(site.url + path, headers=request) as answer:
+                total += len(await answer.read())
+    assert total < 60_000
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("localhost", 200), ("127.0.0.1:80", 200), ("[::1]", 200), ("pi.local.", 200), ("METERS.example:8080", 200),
+     ("evil.example", 421), ("", 421), ("127.0.0.1.evil.example", 421), ("local", 421)],
+)  # fmt: skip
+async def test_only_our_own_names_are_answered(site: Site, host: str, status: int) -> None:
+    answer, page = await get(site, "/", Host=host)
+    assert answer.status == status
+    assert status == 200 or "not one of this appliance" in page
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+async def test_nothing_can_be_written(site: Site, method: str) -> None:
+    answer, page = await get(site, "/", method)
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+    assert "<h1>" in page
+
+
+async def test_languages(site: Site) -> None:
+    _, page = await get(site, "/", **{"Accept-Language": "es-CL,en;q=0.5"})
+    assert '<html lang="es">' in page
+    assert "Medidores escuchados" in page
+    answer, page = await get(site, "/?lang=en", **{"Accept-Language": "es"})
+    assert '<html lang="en">' in page
+    cookie = answer.cookies["lang"]
+    assert (cookie.value, cookie["samesite"], cookie["httponly"]) == ("en", "Lax", True)
+    _, page = await get(site, "/", Cookie="lang=es")
+    assert '<html lang="es">' in page
+    _, page = await get(site, "/?lang=xx", Cookie="lang=../..")
+    assert '<html lang="en">' in page
+
+
+async def test_a_page_that_does_not_exist(site: Site) -> None:
+    answer, page = await get(site, "/nothing", **{"Accept-Language": "es"})
+    assert answer.status == 404
+    assert "Esta página no existe" in page
+    assert "Calle Álvarez &lt;12&gt;" in page
+
+
+async def test_a_fault_of_our_own_is_a_page_and_a_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.receivers = None  # type: ignore[assignment]
+    answer, page = await get(site, "/")
+    assert answer.status == 500
+    assert "Something went wrong here" in page
+    assert "Traceback" not in page
+    assert "page=/ broke" in caplog.text
+
+
+async def test_static_files_are_kept_by_content(site: Site) -> None:
+    _, page = await get(site, "/")
+    (address,) = (a["href"] for t, a in Cells(page).tags if t == "link" and a["rel"] == "stylesheet")
+    answer, _ = await get(site, str(address))
+    assert "immutable" in answer.headers["Cache-Control"]
+    answer, _ = await get(site, "/static/site.css?v=old")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    answer, _ = await get(site, "/static/..%2Fsite.py")
+    assert answer.status == 404
+
+
+class Stream:
+    """An open stream of events."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+        self.id = ""
+
+    async def next(self) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while line := (await self.answer.content.readline()).decode():
+                if line.startswith("id: "):
+                    self.id = line.removeprefix("id: ").strip()
+                if line.startswith("data: "):
+                    found: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                    return found
+        raise EOFError
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "INTERVAL_S", 0.02)
+
+
+async def test_events_carry_only_what_changed(site: Site, fast: None) -> None:
+    site.hear(1)
+    site.hear(2)
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events?lang=es") as answer:
+        assert answer.content_type == "text/event-stream"
+        stream = Stream(answer)
+        first = await stream.next()
+        assert first["full"]
+        assert sorted(row[0] for row in first["rows"]) == ["m-scm-1", "m-scm-2"]
+        assert "electricidad" in first["rows"][0][1]
+        assert "funcionando" in first["status"]
+        site.pass_time(30)
+        site.hear(2, consumption=31161)
+        second = await stream.next()
+        assert [row[0] for row in second["rows"]] == ["m-scm-2"]
+        assert (second["full"], second["status"], second["count"]) == (False, None, "2")
+        site.receiver(state="retrying", reason="no dongle")
+        third = await stream.next()
+        assert third["rows"] == []
+        assert "no dongle" in third["status"]
+
+
+async def test_a_page_that_was_away_gets_what_it_missed(site: Site, fast: None) -> None:
+    site.hear(1)
+    site.hear(2)
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{site.url}/events") as answer:
+            stream = Stream(answer)
+            await stream.next()
+        site.pass_time(60)
+        site.hear(1)
+        async with session.get(f"{site.url}/events", headers={"Last-Event-ID": stream.id}) as answer:
+            missed = await Stream(answer).next()
+            assert [row[0] for row in missed["rows"]] == ["m-scm-1"]
+            assert not missed["full"]
+        for cursor in ("0badcafe-2", "-", "0badcafe-²", f"{stream.id.partition('-')[0]}x-1", "9" * 40):
+            async with session.get(f"{site.url}/events", params={"cursor": cursor}) as answer:
+                told = await Stream(answer).next()
+                assert told["full"]
+                assert len(told["rows"]) == 2
+
+
+async def test_a_quiet_stream_still_beats(site: Site, fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.05)
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+        stream = Stream(answer)
+        await stream.next()
+        beat = await stream.next()
+        assert (beat["rows"], beat["status"]) == ([], None)
+
+
+async def test_rates_fall_without_messages(site: Site, fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "REFRESH_S", 0.05)
+    site.hear(1)
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+        stream = Stream(answer)
+        await stream.next()
+        site.pass_time(3 * 3600)
+        row = (await stream.next())["rows"][0][1]
+        assert Cells(row).rows[0][7] == "0"
+
+
+async def test_streams_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+        await Stream(answer).next()
+        refused, _ = await get(site, "/events")
+        assert refused.status == 503
+
+
+async def test_streams_end_with_the_site(site: Site) -> None:
+    async with aiohttp.ClientSession() as session:
+        async with serving(site.parts(), "127.0.0.1", 0) as port:
+            answer = await session.get(f"http://127.0.0.1:{port}/events")
+            stream = Stream(answer)
+            await stream.next()
+        with pytest.raises(EOFError):
+            while True:
+                await stream.next()
+
+
+async def test_a_port_in_use_is_said(site: Site) -> None:
+    with pytest.raises(ConfigError, match=f"port {site.port} is used by another program") as refused:
+        async with serving(site.parts(), "127.0.0.1", site.port):
+            pass
+    assert "[web] port" in refused.value.hint
+
+
+async def test_an_address_that_is_not_ours_is_said(site: Site) -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.77"):
+        async with serving(site.parts(), "192.0.2.77", 0):
+            pass
