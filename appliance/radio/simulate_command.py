@@ -150,6 +150,8 @@ def _checked_start(arguments: argparse.Namespace) -> datetime:
 def _check_room(path: Path, needed_bytes: int) -> None:
     if path.is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    if path.suffix == sigmf.META_SUFFIX:
+        raise UsageError(f"{path} is the name of metadata, not of a recording", "Use the extension .cu8.")
     for taken in (path, sigmf.meta_path(path), truth_path(path)):
         if taken.exists():
             raise UsageError(f"{taken} is there already", "Choose another name, or move that file away.")

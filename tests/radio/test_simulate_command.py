@@ -91,6 +91,11 @@ def test_a_wrong_number_is_named_and_nothing_written(tmp_path: Path, words: tupl
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_name_of_metadata_is_no_recording(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="metadata"):
+        simulate(str(tmp_path / "x.sigmf-meta"))
+
+
 def missing_folder(tmp_path: Path) -> Path:
     return tmp_path / "nowhere" / "x.cu8"
 
