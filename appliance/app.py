@@ -21,7 +21,7 @@ from appliance.web.site import serving
 
 log = logging.getLogger(__name__)
 
-SIMULATED = "no radio is configured: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
+SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
 
 
 async def run(config: Config, stop: asyncio.Event | None = None) -> None:

@@ -98,7 +98,7 @@ async def test_death_is_told_in_the_childs_last_words(tmp_path: Path) -> None:
     fake = Fake(
         tmp_path, "print('noise', file=sys.stderr); print('no dongle\\x07 found', file=sys.stderr); sys.exit(69)"
     )
-    with pytest.raises(SourceLost, match="^no dongle found$"):
+    with pytest.raises(SourceLost, match=r"^no dongle found$"):
         await fake.run()
     assert (fake.radio.state.state, fake.radio.state.reason) == ("retrying", "no dongle found")
 

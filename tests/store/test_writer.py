@@ -15,7 +15,6 @@ import pytest
 from appliance.errors import StoreTooNew
 from appliance.store.database import FILE_NAME, open_reader
 from appliance.store.writer import Store
-
 from tests.store.test_ledger import START, message
 
 

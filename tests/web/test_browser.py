@@ -1,0 +1,210 @@
+"""The live page in a real browser: rows that change under the reader's eyes, a server that comes and goes."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.store.writer import Store
+from appliance.web.site import serving
+from tests.web.conftest import Site
+
+playwright = pytest.importorskip("playwright.async_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
+ARGUMENTS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+class Tab:
+    """An open page, and everything it complained about or asked a stranger for."""
+
+    def __init__(self, page: Any, host: str) -> None:
+        self.page = page
+        self.host = host
+        self.complaints: list[str] = []
+        self.strangers: list[str] = []
+        page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._requested)
+
+    def _requested(self, request: Any) -> None:
+        if not request.url.startswith(self.host):
+            self.strangers.append(request.url)
+
+    async def text(self, selector: str) -> str:
+        return " ".join((await self.page.locator(selector).inner_text()).split())
+
+    async def until(self, expression: str) -> None:
+        """Wait in steps from outside: the page's policy forbids `eval`, which the driver's own waiting uses."""
+        async with asyncio.timeout(20):
+            while not await self.page.evaluate(f"Boolean({expression})"):
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    async with playwright.async_playwright() as driver:
+        running = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        await running.close()
+
+
+async def opened(browser: Any, site: Site, path: str = "/", **context: Any) -> Tab:
+    tab = Tab(await (await browser.new_context(locale="en-US", **context)).new_page(), site.url)
+    await tab.page.goto(site.url + path)
+    return tab
+
+
+ROW = "document.getElementById('m-scm-60243827')"
+
+
+async def test_a_row_changes_in_place(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    tab = await opened(browser, site)
+    await tab.until("document.querySelector('#connection.live')")
+    await tab.page.evaluate(f"window.kept = {ROW}.querySelector('th')")
+    site.pass_time(30)
+    site.hear(60243827, consumption=31161)
+    site.hear(50000000)
+    await tab.until(f"{ROW}.textContent.includes('31161') && document.getElementById('count').textContent === '2'")
+    assert await tab.page.evaluate(f"window.kept === {ROW}.querySelector('th')"), "an unchanged cell was replaced"
+    order = await tab.page.evaluate("[...document.querySelectorAll('#meters tr')].map(row => row.dataset.id)")
+    assert order == ["50000000", "60243827"]
+    assert tab.complaints == []
+    assert tab.strangers == []
+
+
+async def test_the_first_meter_ends_the_empty_state(browser: Any, site: Site) -> None:
+    tab = await opened(browser, site)
+    assert await tab.page.locator("#none").is_visible()
+    site.hear(60243827)
+    await tab.page.locator("#m-scm-60243827").wait_for()
+    assert not await tab.page.locator("#none").is_visible()
+    assert tab.complaints == []
+
+
+async def test_the_strip_changes(browser: Any, site: Site) -> None:
+    tab = await opened(browser, site)
+    for reason in ("no dongle found", "the dongle stopped"):
+        site.receiver(state="retrying", reason=reason)
+        await tab.page.locator(".reason", has_text=reason).wait_for()
+    site.receiver(simulated=True)
+    await tab.page.locator(".banner").wait_for()
+    assert await tab.page.locator(".reason").count() == 0
+    assert tab.complaints == []
+
+
+async def test_ages_grow_and_are_told_in_full(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    tab = await opened(browser, site)
+    await tab.until("document.querySelector('#connection.live')")
+    # The server's clock is years from the browser's; only the difference that passes counts.
+    await tab.until(f"parseInt({ROW}.querySelector('time').textContent) >= 2")
+    assert "2026" in await tab.page.locator("#m-scm-60243827 time").first.get_attribute("title")
+
+
+async def test_a_server_that_starts_again(browser: Any, site: Site, tmp_path: Path) -> None:
+    """The page says that it is not live, comes back by itself, and shows the new server's meters only."""
+    first, second = Site(site.store), Site(Store(tmp_path, 60))
+    first.hear(60243827)
+    async with serving(first.parts(), "127.0.0.1", 0) as port:
+        first.url = f"http://127.0.0.1:{port}"
+        tab = await opened(browser, first)
+        await tab.until("document.querySelector('#connection.live')")
+    await tab.until("document.querySelector('#connection.stale')")
+    assert (await tab.text("#connection")).startswith("Not live. Data as of")
+    second.hear(11111111)
+    async with serving(second.parts(), "127.0.0.1", port):
+        await tab.until("document.querySelector('#connection.live') && document.getElementById('m-scm-11111111')")
+        assert await tab.page.evaluate(f"{ROW} === null")
+        assert [text for text in tab.complaints if "ERR_" not in text] == []
+        await tab.page.context.close()
+
+
+async def test_finding_a_meter(browser: Any, site: Site) -> None:
+    for meter_id in (60243827, 50000000):
+        site.hear(meter_id)
+    tab = await opened(browser, site)
+    await tab.page.get_by_label("Find a meter by its ID").fill("243")
+    assert await tab.page.locator("#meters tr:visible").count() == 1
+    site.hear(70000000)
+    site.hear(12430000)
+    await tab.page.locator("#m-scm-12430000").wait_for()
+    assert await tab.page.locator("#meters tr:visible").count() == 2
+
+
+async def test_without_javascript_it_can_be_read(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    tab = await opened(browser, site, "/?sort=level&lang=es", java_script_enabled=False)
+    assert "60243827" in await tab.text("#meters")
+    assert "Recargue" in await tab.text("#connection")
+    assert not await tab.page.locator("#filter").is_visible()
+    await tab.page.get_by_role("link", name="último cambio").click()
+    assert await tab.text("h1") == "Medidores escuchados 1"
+
+
+async def test_keyboard_and_names(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    tab = await opened(browser, site)
+    await tab.page.keyboard.press("Tab")
+    assert await tab.page.evaluate("document.activeElement.textContent") == "To the content"
+    table = tab.page.get_by_role("table", name="Meters heard")
+    assert await table.get_by_role("columnheader").count() == 9
+    assert await table.get_by_role("rowheader", name="60243827").count() == 1
+    assert await tab.page.get_by_role("status").count() == 1
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280])
+@pytest.mark.parametrize("lang", ["en", "es"])
+async def test_nothing_is_wider_than_the_screen(browser: Any, site: Site, width: int, lang: str) -> None:
+    site.receiver(simulated=True, state="retrying", reason="x" * 300, restarts=1000, messages=123_456_789)
+    site.hear(2**32 - 1, consumption=2**32 - 1, commodity="unknown")
+    site.pass_time(90_000)
+    site.hear(2**32 - 1, consumption=0, tamper_phy=1)
+    tab = await opened(browser, site, f"/?lang={lang}", viewport={"width": width, "height": 844})
+    await tab.until("document.querySelector('#connection.live')")
+    assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_text_has_contrast(browser: Any, site: Site, scheme: str) -> None:
+    """WCAG 2.1 AA, 4.5 to 1, for the text of each colour there is on the page."""
+    site.receiver(simulated=True, state="retrying", reason="no dongle", restarts=2, garbage={"not JSON": 1})
+    site.hear(60243827)
+    site.pass_time(30)
+    site.hear(60243827, tamper_phy=1)
+    site.hear(1)
+    tab = await opened(browser, site, color_scheme=scheme)
+    await tab.until("document.querySelector('#connection.live')")
+    assert await tab.page.evaluate(CONTRAST) == []
+
+
+CONTRAST = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = rgb(getComputedStyle(element).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.nodeValue.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [light(rgb(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${element.outerHTML.slice(0, 80)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
