@@ -110,9 +110,11 @@ def _receive(
     from datetime import UTC, datetime
 
     from appliance.radio.listen import Listener
+    from appliance.radio.memory import keep_freed_memory
     from appliance.radio.output import Output
     from appliance.radio.progress import Progress
 
+    keep_freed_memory()
     decoding = status_interval_s is None
     progress = Progress(sys.stderr, settings.sample_rate_hz)
     listener = Listener(

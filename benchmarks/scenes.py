@@ -141,7 +141,7 @@ def dense_street(
     level = np.clip(rng.normal(24, 8, meters), 6, 48)
     pulled = rng.random(meters) < 1 / 3
     n_samples = int(seconds * rate_hz)
-    sent = []
+    sent: list[Sent] = []
     at = 0.0
     while True:
         at += rng.exponential(1 / messages_per_s)

@@ -9,15 +9,15 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
 2. **Known meter**: a meter heard before is expected to send the same ID, type and tamper counters and a register that
    crept. Each such word (up to `CREEP` registers a meter, more with time) is compared whole with the soft bits. At
    most `MOST_WRONG` of 96 bits may disagree: random bits match one given word that well with probability
-   sum(C(96,k), k ≤ 10) / 2^96 = 1.6e-16; with the 4 likeliest meters of 4,096, 512 registers each and the 20,000 places
-   and detectors that a candidate offers, below 1e-5 a candidate of noise, of which there is less than one a minute. That
-   alone does not tell a register from its neighbours, whose words differ in 5 bits or more: hence the soft agreement
-   must be high (`LEAST_AGREEMENT`), clearly higher than for any other expected word (`LEAST_LEAD`), and no code word
-   within two bits of what was received may contradict.
+   sum(C(96,k), k ≤ 10) / 2^96 = 1.6e-16; with 4,096 meters, 512 registers each and the 20,000 places and detectors
+   that a candidate offers, 7e-6 a candidate of noise, of which there is less than one a second. That alone does not
+   tell a register from its neighbours, whose words differ in 5 bits or more: hence the soft agreement must be high
+   (`LEAST_AGREEMENT`), clearly higher than for any other expected word (`LEAST_LEAD`), and no code word within two
+   bits of what was received may contradict.
 3. **Corrected**: one or two of the least certain bits are turned. A random word passes once in 20, so the message is
    believed only if its meter is known and everything fits.
-4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It is believed together with the next
-   one within ten minutes that agrees in ID, type and tamper counters (34 bits) and, but for its creep, in the
+4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It is believed together with the
+   next one within ten minutes that agrees in ID, type and tamper counters (34 bits) and, but for its creep, in the
    register: 1e-13 for a pair of random words.
 
 What is refused is counted under its reason:
@@ -43,8 +43,8 @@ LEAST_FIT = 0.3
 MOST_WRONG_PREAMBLE_BITS = 3
 LEAST_CONTRAST = 0.72
 STEADY_CONTRAST, UNSTEADY_CONTRAST = (0.9, 2.0), (0.85, 4.0)
-"""(a, b): a clear message of Eb/N0 ratio e has a contrast of at least a·e/(e + b): 99 of 100 of those that are alone do,
-measured on `benchmarks` scenes; most collisions do not."""
+"""(a, b): a clear message of Eb/N0 ratio e has a contrast of at least a·e/(e + b). Of the messages that are alone, 99
+of 100 have, measured on the scenes of `benchmarks`; of collisions, few."""
 MOST_WRONG = 10
 LEAST_AGREEMENT = 0.86
 LEAST_LEAD = 0.03
@@ -272,6 +272,6 @@ def _is_clear(burst: Burst, noise: float) -> bool:
 
 
 def _follows(earlier: scm.Scm, later: scm.Scm, elapsed_s: float) -> bool:
-    """Whether `later` is what the meter of `earlier` would send: same type and tamper counters, a register that crept."""
+    """Whether the meter of `earlier` would send `later`: same type and tamper counters, a register that crept."""
     creep = min(MOST_CREEP, CREEP + CREEP_PER_S * max(0.0, elapsed_s))
     return earlier[:4] == later[:4] and 0 <= later.consumption - earlier.consumption <= creep

@@ -5,6 +5,8 @@ amplitude and phase, which are averaged over as long as the oscillator allows: m
 few microseconds for one that the keying pulls. The average is subtracted wherever the carrier was on.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ def cancel(
     last = int(np.ceil(start + len(chips) * chip)) + reach + smoothing
     if first < 0 or last > len(iq):
         return 1.0
-    turn = np.float32(2 * np.pi * ((frequency_hz / rate_hz * np.arange(last - first)) % 1)) 
+    turn = np.float32(2 * np.pi * ((frequency_hz / rate_hz * np.arange(last - first)) % 1))
     carrier = (np.cos(turn) + 1j * np.sin(turn)).astype(np.complex64)
     baseband = iq[first:last] * carrier.conj()
     steps = np.diff(chips, prepend=0, append=0)
@@ -62,7 +64,11 @@ def cancel(
 
 
 def _timing(
-    baseband: NDArray[np.complex64], edges: NDArray[np.float64], signs: NDArray[np.int8], reach: int, smoothing: int
+    baseband: NDArray[np.complex64],
+    edges: NDArray[np.floating[Any]],
+    signs: NDArray[np.int8],
+    reach: int,
+    smoothing: int,
 ) -> float:
     """Shift of the edges, in samples, for which most energy lies where the carrier is said to be on."""
     sums = np.cumsum(baseband)

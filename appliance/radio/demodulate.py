@@ -19,6 +19,7 @@ along them, which is worth almost 1 dB.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -33,6 +34,8 @@ WOBBLE_CORRELATION_S = 8e-6
 PHASE_SPANS = (16, 5)
 """Bits to either side over which a steady carrier's phase is averaged: one detector each."""
 DRIFTS_HZ_PER_S = np.arange(-400e3, 401e3, 25e3)
+CARRIER_STRETCHES = 4
+CARRIER_OVER_NOISE = 8.0
 STEADY = 0.3
 """Steadiness from which there is a carrier whose phase can be followed."""
 BITS = MESSAGE_CHIPS // 2
@@ -64,7 +67,7 @@ class Burst:
 
 
 class Demodulator:
-    """The filters and detectors for one sample rate; keeps no state between calls."""
+    """The filters and detectors for one sample rate; remembers nothing but the carriers to expect."""
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
@@ -79,18 +82,42 @@ class Demodulator:
         self._middle = np.clip((MIDDLE_HZ - offset) / EDGE_HZ, 0, 1).astype(np.float32)
         self._pick = np.rint(scipy.fft.fftfreq(self.length, 1 / self.length)).astype(np.int64)
         self._modes, self._weights = detectors()
+        edge = geometry.group // 2
+        self._rise = (0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)).astype(np.float32)
+        self.expect_no_carriers()
         self._bit_starts = np.rint(np.arange(BITS) * 2 * self.samples_per_chip).astype(int)
         self._chip_starts = np.rint(np.arange(MESSAGE_CHIPS) * self.samples_per_chip).astype(int)
+
+    def expect_carriers(self, iq: NDArray[np.complex64], noise: float) -> None:
+        """Find the steady carriers in a block of samples, to be cut out of the windows that follow.
+
+        A steady carrier stands in the same fine bins of stretches all over the block; a message is in one of them.
+        """
+        starts = np.linspace(0, len(iq) - self.window, CARRIER_STRETCHES).astype(int)
+        spectra = scipy.fft.fft(self._fade(iq[starts[:, None] + np.arange(self.window)]), axis=1)
+        steady = np.flatnonzero(_power(spectra).min(axis=0) > CARRIER_OVER_NOISE * noise * self.window)
+        self._carriers = np.unique((steady[:, None] + np.arange(-2, 3)) % self.window)
+
+    def expect_no_carriers(self) -> None:
+        """Cut nothing out of the windows that follow but the middle of the band."""
+        self._carriers = np.zeros(0, np.int64)
+
+    def _fade(self, windows: NDArray[np.complex64]) -> NDArray[np.complex64]:
+        """Fade the ends of windows in place, so that a strong carrier does not leak into all bins."""
+        windows[:, : len(self._rise)] *= self._rise
+        windows[:, -len(self._rise) :] *= self._rise[::-1]
+        return windows
 
     def demodulate(self, windows: NDArray[np.complex64], offsets_hz: NDArray[np.float64]) -> list[Burst]:
         """Soft bits of each window: complex64 (k, window), its candidate `offsets_hz` (k,) from the centre.
 
-        The burst's `sample` is counted from the start of its window.
+        The windows are overwritten. The burst's `sample` is counted from the start of its window.
         """
         k = len(windows)
         bins = np.rint(offsets_hz * (self.window / self.geometry.rate_hz)).astype(np.int64)
-        spectrum = scipy.fft.fft(windows, axis=1)
+        spectrum = scipy.fft.fft(self._fade(windows), axis=1, overwrite_x=True)
         spectrum[:, 0] = 0
+        spectrum[:, self._carriers] = 0
         cut = np.take_along_axis(spectrum, (bins[:, None] + self._pick) % self.window, axis=1) * self._wide
         y = scipy.fft.ifft(cut, axis=1)
         middle = scipy.fft.ifft(cut * self._middle, axis=1)
@@ -124,8 +151,8 @@ class Demodulator:
             preamble    1 1 1 1 1 0 0 1 0 1 0 1 0 0 1 1 0 0 0 0 0
             fit         sum of ±(first chip − second chip) / sum of (first chip + second chip)
 
-        The denominator is at least the preamble's share of the strongest 96 bits in sight: otherwise the first few bits of
-        a strong message, seen through the end of a window's preamble, would fit better than the message itself.
+        The denominator is at least the preamble's share of the strongest 96 bits in sight: otherwise the first few
+        bits of a strong message, taken for the end of a preamble, would fit better than the message itself.
         """
         n = energies.shape[2] - CHIP
         difference = energies[:, :, :n] - energies[:, :, CHIP:]
@@ -158,7 +185,7 @@ class Demodulator:
         return self._soft_bits(shifted)[0].reshape(-1, BITS)
 
     def _soft_bits(self, chips: NDArray[np.complex64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Energy detectors: chips complex64 (k, 192, 8) → float32 (k, detectors, 96) of mean weight 1, contrast (k,)."""
+        """Energy detectors: chips complex64 (k, 192, 8) → soft float32 (k, detectors, 96), contrast float32 (k,)."""
         energy = (_power(chips @ self._modes) @ self._weights).transpose(0, 2, 1)
         first, second = energy[:, :, 0::2], energy[:, :, 1::2]
         soft = first - second
@@ -220,9 +247,8 @@ def _power(x: NDArray[np.complex64]) -> NDArray[np.float32]:
     return x.real**2 + x.imag**2
 
 
-def _chip_sum(x: NDArray[np.complexfloating]) -> NDArray:  # type: ignore[type-arg]
+def _chip_sum(x: NDArray[Any]) -> NDArray[Any]:
     """Sums of 8 neighbours along the last axis, by doubling."""
     for width in (1, 2, 4):
         x = x[:, :-width] + x[:, width:]
     return x
-

@@ -34,6 +34,8 @@ up to 40 kHz: measured, plus 3 dB. A weaker peak below this mask is taken for a 
 FLOOR_MEMORY = 0.85
 """Share of the old noise floor that a block of a ninth of a second leaves."""
 
+CARRIER_EXCESS = 4.0
+
 LOWEST_FLOOR = 1e-10
 """Noise power that is assumed at least, so that digital silence has a floor: 16 bits' rounding is below it."""
 
@@ -106,6 +108,10 @@ class Detector:
             clipped = np.minimum(power, self.floor * np.float32(CLIPPED_AT)).mean(axis=0)
             level = np.float32(FLOOR_MEMORY) * self.floor + np.float32((1 - FLOOR_MEMORY) / CLIPPED_MEAN) * clipped
         self.floor = np.maximum(level, np.float32(LOWEST_FLOOR))
+
+    def has_carriers(self) -> bool:
+        """Whether some bins' floor stands so far above the others' that there are steady carriers in them."""
+        return bool(self.floor.max() > CARRIER_EXCESS * np.median(self.floor))
 
     def score(self, power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """How far a burst that begins in a row stands out, as a line and as a hump.

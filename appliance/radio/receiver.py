@@ -138,10 +138,14 @@ class Receiver:
 
     def _process_block(self) -> list[Message]:
         fresh = self._iq[self._kept :]
-        self._measure(fresh)
         power = self._detector.power(fresh)
         if power.any():
+            self._measure(fresh)
             self._detector.track_floor(power)
+        if self._detector.has_carriers():
+            self._demodulator.expect_carriers(fresh, float(np.median(self._detector.floor)))
+        else:
+            self._demodulator.expect_no_carriers()
         rows = np.concatenate([self._rows, power])
         found = self._find(rows)
         messages = [self._message(heard) for heard in sorted(found, key=lambda heard: heard.sample)]
@@ -209,12 +213,14 @@ class Receiver:
         return float(self._detector.floor[self.geometry.bin_of(offset_hz)])
 
     def _is_duplicate(self, new: Heard) -> bool:
-        """Whether it is a message already heard, seen again in its image or its sidebands."""
-        return any(
-            abs(heard.sample - new.sample) < MESSAGE_S * self.geometry.rate_hz
-            and heard.fields.meter_id == new.fields.meter_id
-            for heard in self._heard
-        )
+        """Whether it is a message already heard, seen again in its image or its sidebands; the stronger counts."""
+        for heard in self._heard:
+            near = abs(heard.sample - new.sample) < MESSAGE_S * self.geometry.rate_hz
+            if near and heard.fields.meter_id == new.fields.meter_id:
+                if new.level > heard.level and not heard.subtracted:
+                    heard.level, heard.frequency_hz = new.level, new.frequency_hz
+                return True
+        return False
 
     def _hidden(self, rows: NDArray[np.float32], tried: list[Candidate]) -> list[Candidate]:
         """Candidates that remain when all messages heard are taken for explained, but those `tried` in vain."""

@@ -35,11 +35,12 @@ PREAMBLE = np.array([int(c) for c in "111110010101001100000"], np.uint8)
 PROTECTED = slice(16, 96)
 RESERVED_BIT = 23
 
-_COMMODITY_BY_TYPE: dict[int, Commodity] = (
-    dict.fromkeys((4, 5, 7, 8), "electric")
-    | dict.fromkeys((0, 1, 2, 9, 12), "gas")
-    | dict.fromkeys((3, 11, 13), "water")
-)
+_TYPES_OF: dict[Commodity, tuple[int, ...]] = {
+    "electric": (4, 5, 7, 8),
+    "gas": (0, 1, 2, 9, 12),
+    "water": (3, 11, 13),
+}
+_COMMODITY_BY_TYPE = {kind: commodity for commodity, kinds in _TYPES_OF.items() for kind in kinds}
 
 
 class Scm(NamedTuple):
@@ -76,8 +77,8 @@ def encode(
     widths = ((meter_id, 26), (endpoint_type, 4), (tamper_phy, 2), (tamper_enc, 2), (consumption, 24), (reserved, 1))
     if any(not 0 <= value < 1 << width for value, width in widths):
         raise ValueError(f"an SCM field does not fit its width: {widths}")
-    body = (meter_id >> 24, 2), (reserved, 1), (tamper_phy, 2), (endpoint_type, 4), (tamper_enc, 2)
-    body += (consumption, 24), (meter_id & 0xFFFFFF, 24)
+    state = (meter_id >> 24, 2), (reserved, 1), (tamper_phy, 2), (endpoint_type, 4), (tamper_enc, 2)
+    body = *state, (consumption, 24), (meter_id & 0xFFFFFF, 24)
     data = "".join(f"{value:0{width}b}" for value, width in body)
     head = np.concatenate([PREAMBLE, np.array([int(c) for c in data], np.uint8)])
     check = bch.checksum(head[PROTECTED])
@@ -86,7 +87,6 @@ def encode(
 
 def decode(bits: NDArray[np.uint8] | NDArray[np.bool_]) -> Scm:
     """The fields of 96 bits; the checksum is read, not checked."""
-
     word = int.from_bytes(np.packbits(bits).tobytes())
 
     def number(start: int, stop: int) -> int:
