@@ -120,7 +120,8 @@ class Detector:
         """
         rows, deviation = self._line
         pairs, mean, hump_deviation = self._hump
-        line = moving_sum(power * (np.float32(1) / np.maximum(self.floor, np.float32(LOWEST_FLOOR))), rows)
+        over_floor: NDArray[np.float32] = power / np.maximum(self.floor, np.float32(LOWEST_FLOOR))
+        line = moving_sum(over_floor, rows)
         hump = line[:, 0::2] + line[:, 1::2]
         hump *= np.float32(0.5)
         hump = np.concatenate([hump[:, 1 - pairs :], hump, hump[:, : pairs - 1]], axis=1)

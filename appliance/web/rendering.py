@@ -29,15 +29,16 @@ def environment(language: str) -> jinja2.Environment:
     decimal = "," if language == "es" else "."
     env.filters |= {
         "count": count,
+        "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
         "decimal": lambda value, digits: f"{value:.{digits}f}".replace(".", decimal).replace("-", "−"),
     }
     env.globals |= {"static": address, "language": language, "languages": LANGUAGES}
     return env
 
 
-def render(language: str, template: str, page: Any, **more: Any) -> str:
+def render(language: str, template: str, page: Any) -> str:
     """The text of `template`, which sees the dataclass `page` under that name."""
-    return environment(language).get_template(template).render(page=page, **more)
+    return environment(language).get_template(template).render(page=page)
 
 
 def html(text: str, status: int = 200) -> web.Response:

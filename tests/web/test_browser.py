@@ -91,7 +91,7 @@ async def test_the_first_meter_ends_the_empty_state(browser: Any, site: Site) ->
 
 async def test_the_strip_changes(browser: Any, site: Site) -> None:
     tab = await opened(browser, site)
-    for reason in ("no dongle found", "the dongle stopped"):
+    for reason in ("No dongle found", "The dongle stopped"):
         site.receiver(state="retrying", reason=reason)
         await tab.page.locator(".reason", has_text=reason).wait_for()
     site.receiver(simulated=True)

@@ -88,13 +88,13 @@
     ahead = Date.now() - told.now;
     heardAt = Date.now();
     tries = 0;
+    const rows = [...parse(told.rows).children];
     if (told.full) {
-      const kept = new Set(told.rows.map(([id]) => id));
+      const kept = new Set(rows.map((row) => row.id));
       for (const row of [...body.rows]) if (!kept.has(row.id)) row.remove();
     }
-    for (const [id, html] of told.rows) {
-      const fresh = parse(html).firstElementChild;
-      const old = document.getElementById(id);
+    for (const fresh of rows) {
+      const old = document.getElementById(fresh.id);
       if (old) {
         fresh.hidden = old.hidden;
         morph(old, fresh);

@@ -15,7 +15,7 @@ from aiohttp import web
 from appliance.web.language import language_of
 from appliance.web.parts import PARTS, Parts
 from appliance.web.rendering import count, render
-from appliance.web.views.live import meter_row, status_area
+from appliance.web.views.live import MeterRow, meter_row, status_area
 
 INTERVAL_S = 1.0
 # A page that hears nothing for longer than this takes the line for dead.
@@ -75,6 +75,13 @@ def _cursor(request: web.Request) -> tuple[str, int]:
     return run_id, int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """For _meters.html."""
+
+    rows: list[MeterRow]
+
+
 class _Page:
     """What one open page has been told."""
 
@@ -111,7 +118,7 @@ class _Page:
         told = {
             "now": int(now.timestamp() * 1000),
             "full": self._full,
-            "rows": [[row.dom_id, render(self._language, "_meter.html", None, row=row)] for row in rows],
+            "rows": render(self._language, "_meters.html", Changed(rows)),
             "count": count(len(ledger)),
             "status": status if status != self._status else None,
         }

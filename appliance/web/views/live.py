@@ -31,7 +31,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class MeterRow:
-    """For _meter.html. `per_hour` counts messages; `level` is "weak", "fair" or "good"."""
+    """For _meters.html: one row. `per_hour` counts messages; `level` is "weak", "fair" or "good"."""
 
     dom_id: str
     protocol: str
