@@ -61,7 +61,7 @@ class Detector:
         self.geometry = geometry
         n = geometry.frame
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
-        self.window = (window / np.sqrt(np.sum(window**2))).astype(np.float32)
+        self.window = (window / np.sqrt(FRAMES_PER_GROUP * np.sum(window**2))).astype(np.float32)
         self.floor: NDArray[np.float32] = np.zeros(n, np.float32)
         """Noise power per sample seen in each bin: float32 (frame,), FFT order; zero before the first block."""
         self._masks = np.array([self._mask_by_bin_distance(db) for db in (LINE_MASK_DB, HUMP_MASK_DB)])
@@ -87,14 +87,13 @@ class Detector:
         frame, group = self.geometry.frame, self.geometry.group
         rows = len(iq) // group
         power = np.empty((rows, frame), np.float32)
-        step = 16  # rows at a time: the intermediate spectra stay in the processor's cache
+        step = 64  # rows at a time: the intermediate spectra stay in the processor's cache
         for start in range(0, rows, step):
             frames = iq[start * group : (start + step) * group].reshape(-1, FRAME_STRIDE, frame)[:, 0]
             spectra = scipy.fft.fft(frames * self.window, axis=1, overwrite_x=True).view(np.float32)
             spectra = spectra.reshape(-1, FRAMES_PER_GROUP, 2 * frame)
             squares = np.einsum("gfb,gfb->gb", spectra, spectra)
             np.add(squares[:, 0::2], squares[:, 1::2], out=power[start : start + step])
-        power *= np.float32(1 / FRAMES_PER_GROUP)
         return power
 
     def track_floor(self, power: NDArray[np.float32]) -> None:
@@ -120,7 +119,7 @@ class Detector:
         """
         rows, deviation = self._line
         pairs, mean, hump_deviation = self._hump
-        over_floor: NDArray[np.float32] = power / np.maximum(self.floor, np.float32(LOWEST_FLOOR))
+        over_floor = power * (1 / np.maximum(self.floor, LOWEST_FLOOR)).astype(np.float32)
         line = moving_sum(over_floor, rows)
         hump = line[:, 0::2] + line[:, 1::2]
         hump *= np.float32(0.5)
@@ -173,6 +172,8 @@ class Detector:
 def _peaks(score: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows and bins of the cells above the threshold that no neighbour exceeds; the band's edges are neighbours."""
     warm = np.flatnonzero(score.max(axis=1) > THRESHOLD)
+    if not len(warm):
+        return warm, warm
     rows, bins = np.divmod(np.flatnonzero(score[warm] > THRESHOLD), score.shape[1])
     rows = warm[rows]
     last_row, n_bins = len(score) - 1, score.shape[1]

@@ -27,14 +27,14 @@ from appliance.radio.detect import Candidate, Detector
 from appliance.radio.geometry import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
 from appliance.radio.protocols import PROTOCOLS, scm
 
-CANDIDATES_PER_BLOCK = 48
+CANDIDATES_PER_BLOCK = 32
 """More than a band full of messages has (120 a second are 13 a block); the rest is skipped and counted."""
 BATCH = 4
 """Windows demodulated together: what fits into the processor's cache."""
 PASSES = 3
 COVERS_HZ = 300e3
 """How far beside its carrier a message may be in another's way."""
-CLIPPED = 0.992
+CLIPPED = 0.996
 """Share of full scale from which an 8-bit sample counts as clipped: codes 0 and 255."""
 
 
@@ -67,7 +67,7 @@ class Receiver:
         self._detector = Detector(geometry)
         self._demodulator = Demodulator(geometry)
         self._belief = Belief(rate_hz, self._demodulator.second_look)
-        self._guard = geometry.groups_per_message + 6
+        self._guard = geometry.groups_per_message + 4
         self._kept_rows = 2 * self._guard
         self._kept = self._kept_rows * geometry.group
         self._iq = np.zeros(self._kept + geometry.block, np.complex64)
@@ -139,9 +139,10 @@ class Receiver:
     def _process_block(self) -> list[Message]:
         fresh = self._iq[self._kept :]
         power = self._detector.power(fresh)
-        if power.any():
+        lively = power[power[:, 1] > 0]  # the rest is a gap filled with zeros
+        if len(lively):
             self._measure(fresh)
-            self._detector.track_floor(power)
+            self._detector.track_floor(lively)
         if self._detector.has_carriers():
             self._demodulator.expect_carriers(fresh, float(np.median(self._detector.floor)))
         else:

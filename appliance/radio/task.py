@@ -30,7 +30,7 @@ LONGEST_LINE_BYTES = 16_384
 CHUNK_BYTES = 65_536
 LONGEST_REASON = 300
 # How long a child may take to end when asked; with the rest of a stop it must fit into 2 s.
-STOP_S = 1.0
+STOP_S = 0.8
 # A message further ahead of this machine's clock is not believed: it would hide all that follow it.
 AHEAD = timedelta(days=1)
 

@@ -15,7 +15,7 @@ from appliance.web.views.events import STREAMS, Streams
 
 # Nothing is ever sent to the site.
 LARGEST_BODY_BYTES = 1024
-SHUTDOWN_S = 0.5
+SHUTDOWN_S = 0.3
 
 
 def build(parts: Parts) -> web.Application:

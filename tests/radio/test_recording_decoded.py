@@ -4,11 +4,10 @@
 takes the whole band's power as one signal. `expected/ert-scm-2555904sps.jsonl` is what this one prints, with two more.
 Why those are genuine:
 
-17556727  Type 8, register 0, at 250265. Its siblings 17556726 and 17556728 are in the same capture, and all three are on
-          the same carrier to within a few hertz and at the same level: they are three registers of one electric meter,
-          which has consecutive IDs, one of which counts what it has not delivered. Clean checksum. The capture is
-          spliced from stretches of some 19,000 samples, each around a message, and this is the only one of them that
-          would otherwise have none.
+17556727  Type 8, register 0, at 250265. Its siblings 17556726 and 17556728 are in the same capture, and all three are
+          on the same carrier to within a few hertz and at the same level: three registers of one electric meter, which
+          has consecutive IDs. Clean checksum. The capture is spliced from stretches of some 19,000 samples, each around
+          a message, and this is the only one of them that would otherwise have none.
 48180892  Type 12, gas, register 990674, at 379, on the air together with 17580293 but 416 kHz above it: a receiver of
           the whole band hears the stronger one only. Clean checksum and all 21 bits of the preamble right, at 15 dB,
           where a wrong bit is rare: a chance of one in 2^37 for bits that are noise.
@@ -33,7 +32,7 @@ CAPTURE = Path("..", "shared", "recordings", "ert-scm-2555904sps.cu8")
 EXPECTED = Path("tests", "radio", "expected", "ert-scm-2555904sps.jsonl")
 REMAKE = (
     "if what has changed is right, remake what is expected from the root of the repository: .venv/bin/appliance decode "
-    f"{CAPTURE} --sample-rate 2555904 | grep '\"type\": \"message\"' > {EXPECTED}"
+    f"{CAPTURE} --sample-rate 2555904 | grep meter_id > {EXPECTED}"
 )
 RATE_HZ = 2_555_904
 CENTER_HZ = 912_600_155

@@ -28,13 +28,14 @@ def test_the_published_message():
     bits = scm.encode(**FIELDS)
     assert (bits.dtype, bits.shape) == (np.uint8, (96,))
     assert scm.decode(bits) == scm.Scm(**FIELDS, checksum=40837, reserved=0)
-    assert "".join(map(str, bits)) == (
+    published = (
         "111110010101001100000"  # sync and preamble
         "11" + "0" + "00" + "0100" + "11"  # ID's top bits, reserved, physical tamper, type, encoder tamper
         "000000000111100110111000"  # 31160
         "100101110011111101110011"  # ID's other bits
         "1001111110000101"  # 40837
     )
+    assert "".join(map(str, bits)) == published
 
 
 @pytest.mark.parametrize("line", CAPTURED.read_text().splitlines())
@@ -94,4 +95,4 @@ def test_commodities():
 
 
 def test_the_table_of_protocols_names_it():
-    assert PROTOCOLS == {scm.NAME: scm}
+    assert PROTOCOLS[scm.NAME] is scm
