@@ -16,9 +16,9 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
    bits of what was received may contradict.
 3. **Corrected**: one or two of the least certain bits are turned. A random word passes once in 20, so the message is
    believed only if its meter is known and everything fits.
-4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It is believed together with the
-   next one within ten minutes that agrees in ID, type and tamper counters (34 bits) and, but for its creep, in the
-   register: 1e-13 for a pair of random words.
+4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It and the next one within an hour
+   are believed if they agree in ID, type and tamper counters (34 bits) and, but for its creep, in the register (16
+   bits at least): 1e-15 for a pair of random words, 1e-12 for one against all that may wait.
 
 What is refused is counted under its reason:
 
@@ -56,7 +56,9 @@ CREEP_PER_S = 2.0
 MOST_CREEP = 256
 MOST_KNOWN = 4096
 MOST_WAITING = 1024
-WAITING_S = 600.0
+WAITING_S = 3600.0
+TOLD_LATE_S = 60.0
+"""An earlier hearing that is confirmed is itself told if it is no older; who reads the lines relies on their order."""
 APART_S = 0.1
 """A second hearing is another transmission, not the same one seen twice."""
 WEAKEST_BITS = 12
@@ -215,7 +217,7 @@ class Belief:
                 self._waiting[key] = earlier
                 return "unconfirmed"
             if elapsed_s < WAITING_S and _follows(earlier.fields, heard.fields, elapsed_s):
-                return [earlier, heard]
+                return [earlier, heard] if elapsed_s < TOLD_LATE_S else [heard]
         self._waiting[key] = heard
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popitem(last=False)
