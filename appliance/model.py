@@ -29,7 +29,8 @@ def format_time(moment: datetime) -> str:
 def parse_time(text: str) -> datetime:
     """Inverse of `format_time`; also takes an offset and digits below the microsecond, as Go prints them.
 
-    Raises ValueError when the text is no RFC 3339 time or has no zone.
+    Raises ValueError when the text is no RFC 3339 time, has no zone, or is no time in which anything was heard:
+    a clock that was never set tells the year 1, and what is close to the last year cannot be reckoned with.
 
     >>> parse_time("2016-04-01T12:24:59.02505069-03:00")
     datetime.datetime(2016, 4, 1, 15, 24, 59, 25050, tzinfo=datetime.timezone.utc)
@@ -37,6 +38,8 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"time without a zone: {text!r}")
+    if not 1970 < moment.year + (moment.year == 1970 and moment >= _EPOCH) <= 9000:
+        raise ValueError(f"time before 1970 or after 9000: {text!r}")
     return moment.astimezone(UTC)
 
 

@@ -161,11 +161,11 @@ class Detector:
             left = left[~(close & (values[left] <= values[best] * masks[best][bins[left] - bins[best]]))]
         return found, 0
 
-    def explain(self, power: NDArray[np.float32], first: int, last: int, bin_: int) -> None:
+    def explain(self, power: NDArray[np.float32], first: int, last: int, bin_: int, steady: bool) -> None:
         """Lower to the noise floor, in place, what a message in rows first ≤ row < last around `bin_` accounts for."""
         part = power[max(0, first) : last]
         near = np.arange(bin_ - 2, bin_ + 3) % self.geometry.frame
-        explained = part <= part[:, near].max() * np.roll(self._masks[1], bin_)
+        explained = part <= part[:, near].max() * np.roll(self._masks[0 if steady else 1], bin_)
         np.copyto(part, self.floor, where=explained)
 
 

@@ -22,7 +22,7 @@ from appliance.errors import UsageError
 from appliance.model import Message
 from appliance.radio.belief import Belief, Heard
 from appliance.radio.cancel import cancel
-from appliance.radio.demodulate import Demodulator
+from appliance.radio.demodulate import STEADY, Demodulator
 from appliance.radio.detect import Candidate, Detector
 from appliance.radio.geometry import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
 from appliance.radio.protocols import PROTOCOLS, scm
@@ -233,7 +233,7 @@ class Receiver:
         for heard, (begin, end) in zip(self._heard, spans, strict=True):
             if not heard.subtracted:
                 bin_ = self.geometry.bin_of(heard.frequency_hz)
-                self._detector.explain(rest, begin - first, end - first, bin_)
+                self._detector.explain(rest, begin - first, end - first, bin_, heard.steadiness > STEADY)
         zone = max(0, self._guard - reach - first), len(rows) - self._guard - first
         found, _ = self._detector.search(rest, *zone, CANDIDATES_PER_BLOCK)
         found = [Candidate(row + first, bin_, score) for row, bin_, score in found]

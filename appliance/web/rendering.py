@@ -28,6 +28,8 @@ def environment(language: str) -> jinja2.Environment:
     env.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     decimal = "," if language == "es" else "."
     env.filters |= {
+        # For texts that arrive in a variable: `_()` would take them for markup and for a format with "%".
+        "translated": catalogue(language).gettext,
         "count": count,
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
         "decimal": lambda value, digits: f"{value:.{digits}f}".replace(".", decimal).replace("-", "−"),
