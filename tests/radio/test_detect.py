@@ -214,7 +214,7 @@ def test_what_is_explained_is_noise_again_and_what_stands_beside_it_stays(used_t
     power = detector.power(on_air([strong, weak], ROWS * geometry.group))
     last = 20 + int(MESSAGE_S * RATE_HZ / geometry.group) + 1
     before = power.copy()
-    detector.explain(power, 20, last, geometry.bin_of(300e3))
+    detector.explain(power, 20, last, geometry.bin_of(300e3), steady=True)
     assert (power <= np.maximum(before, detector.floor)).all()
     np.testing.assert_array_equal(power[:20], before[:20])
     np.testing.assert_array_equal(power[last:], before[last:])

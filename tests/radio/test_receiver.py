@@ -1,0 +1,410 @@
+"""The receiver as a whole: samples in, messages out, whatever comes with them."""
+
+import json
+import tracemalloc
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from appliance.errors import UsageError
+from appliance.model import from_json
+from appliance.radio import belief
+from appliance.radio.geometry import CHIP_RATE_HZ, MESSAGE_S, Geometry
+from appliance.radio.receiver import CANDIDATES_PER_BLOCK, Receiver
+from benchmarks.scenes import CENTER_HZ, Sent, dense_street, strangers
+from tests.radio.scenes import (
+    ALICE,
+    BOB,
+    NOISE_CODES,
+    RATE_HZ,
+    RATES_HZ,
+    START,
+    add,
+    dongle,
+    new_receiver,
+    noise,
+    on_air,
+)
+
+BLOCK = Geometry(RATE_HZ).block
+LONG = int(MESSAGE_S * RATE_HZ) + 1
+
+
+def said(message):
+    return message.meter_id, message.consumption
+
+
+def words(sent):
+    return [(one.message.meter_id, one.message.consumption) for one in sent]
+
+
+def receive(iq, rate_hz=RATE_HZ, receiver=None):
+    """Messages in `iq`, codes, as a dongle gives them; the receiver's counts must add up."""
+    receiver = receiver or new_receiver(rate_hz)
+    messages = receiver.feed(dongle(iq)) + receiver.flush()
+    for message in messages:
+        assert from_json(message.to_json()) == message
+    assert receiver.messages == len(messages)
+    assert receiver.candidates - sum(receiver.refused.values()) <= len(messages)
+    assert receiver.samples == len(iq)
+    return messages
+
+
+def different(n):
+    return ALICE._replace(meter_id=20_000_000 + 7919 * n, consumption=31160 + 1000 * n)
+
+
+@pytest.mark.parametrize("rate_hz", RATES_HZ)
+def test_what_a_message_says_where_and_when(rate_hz):
+    sent = [
+        Sent(0.05 * rate_hz, ALICE, 0.21 * rate_hz, 20.0),
+        Sent(0.11 * rate_hz, BOB, -0.37 * rate_hz, 26.0),
+        Sent(0.17 * rate_hz, different(1), 0.02 * rate_hz, 24.0, wobble_hz=30e3),
+    ]
+    alice, bob, pulled = receive(on_air(sent, int(0.2 * rate_hz), rate_hz), rate_hz)
+    for message, one in zip((alice, bob, pulled), sent, strict=True):
+        assert said(message) == (one.message.meter_id, one.message.consumption)
+        assert message.sample == pytest.approx(one.sample, abs=rate_hz / CHIP_RATE_HZ / 8)
+        assert message.time == START + timedelta(microseconds=round((message.time - START).total_seconds() * 1e6))
+        assert (message.time - START).total_seconds() == pytest.approx(one.sample / rate_hz, abs=5e-6)
+        assert message.snr_db == pytest.approx(one.level_db, abs=1.2)
+        assert message.corrected_bits == 0
+    assert (alice.protocol, alice.commodity, alice.endpoint_type) == ("scm", "electric", 4)
+    assert (alice.tamper_phy, alice.tamper_enc, alice.checksum) == (0, 3, 40837)
+    assert alice.frequency_hz == pytest.approx(CENTER_HZ + sent[0].frequency_hz, abs=100)
+    assert bob.frequency_hz == pytest.approx(CENTER_HZ + sent[1].frequency_hz, abs=100)
+    assert pulled.frequency_hz == pytest.approx(CENTER_HZ + sent[2].frequency_hz, abs=8e3)
+
+
+@pytest.mark.parametrize("rate_hz", [999_999, 3_200_001, 0, -2_400_000, float("nan"), float("inf")])
+def test_other_rates_are_refused(rate_hz):
+    with pytest.raises(UsageError, match="sample rate") as refusal:
+        Receiver(rate_hz, CENTER_HZ, START)
+    assert "1,000,000 to 3,200,000" in refusal.value.hint
+
+
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(UsageError, match="unknown protocol 'wmbus'") as refusal:
+        Receiver(RATE_HZ, CENTER_HZ, START, ("scm", "wmbus"))
+    assert "scm" in refusal.value.hint
+
+
+@pytest.fixture(scope="module")
+def busy_street():
+    """A second of a dense street, its samples as a dongle gives them, and what is heard of it in one piece."""
+    sent, n_samples = dense_street(60, 1.0, seed=11, meters=40)
+    iq = dongle(on_air(sent, n_samples))
+    receiver = new_receiver()
+    messages = receiver.feed(iq) + receiver.flush()
+    return sent, iq, [message.to_json() for message in messages], receiver
+
+
+def test_most_of_a_busy_street_is_heard_and_nothing_else(busy_street):
+    sent, _, lines, receiver = busy_street
+    heard = [(line["meter_id"], line["consumption"]) for line in map(json.loads, lines)]
+    assert len(heard) > 0.85 * len(sent)
+    left = words(sent)
+    for one in heard:
+        left.remove(one)  # nothing false, nothing twice
+    assert receiver.candidates < 4 * len(sent)
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1_000, 20_000, 100_000, 400_000, 2_000_000]))
+def test_blocks_begin_and_end_anywhere(busy_street, seed, typical):
+    _, iq, lines, whole = busy_street
+    rng = np.random.default_rng(seed)
+    receiver = new_receiver()
+    messages, at = [], 0
+    buffer = np.empty(8 * typical, np.complex64)
+    while at < len(iq):
+        n = min(int(rng.exponential(typical)), len(iq) - at, len(buffer))
+        buffer[:n] = iq[at : at + n]
+        messages += receiver.feed(buffer[:n])
+        buffer[:] = 1  # a source uses its buffer again
+        at += n
+    messages += receiver.flush()
+    assert [message.to_json() for message in messages] == lines
+    assert receiver.refused == whole.refused
+    assert receiver.candidates == whole.candidates
+    assert receiver.samples == len(iq)
+
+
+def test_a_message_comes_out_soon_after_its_end():
+    receiver = new_receiver()
+    sent = Sent(0.5 * BLOCK, ALICE, 300e3, 20.0)
+    iq = dongle(on_air([sent], 3 * BLOCK))
+    assert receiver.feed(iq[: int(sent.sample)]) == []
+    messages = receiver.feed(iq[int(sent.sample) : int(sent.sample) + 2 * BLOCK])
+    assert list(map(said, messages)) == words([sent])
+
+
+def test_overlapping_messages_on_different_channels():
+    sent = [Sent(100_000 + 1500 * n, different(n), (n - 3) * 250e3 + 30e3, 18.0 + 2 * n) for n in range(7)]
+    messages = receive(on_air(sent, 200_000))
+    assert sorted(map(said, messages)) == sorted(words(sent))
+    assert [message.sample for message in messages] == sorted(message.sample for message in messages)
+
+
+@pytest.mark.parametrize(("apart_hz", "later"), [(15e3, 4000), (40e3, 7000), (-80e3, -5000)])
+def test_a_weak_message_under_a_strong_one_on_nearly_the_same_channel(apart_hz, later):
+    strong = Sent(100_000, ALICE, 300e3, 38.0)
+    weak = Sent(100_000 + later, BOB, 300e3 + apart_hz, 20.0)
+    messages = receive(on_air([strong, weak], 200_000))
+    assert sorted(map(said, messages)) == sorted(words([strong, weak]))
+
+
+@pytest.mark.parametrize("at", [0, 1, 500, 3000])
+def test_a_message_at_the_very_start(at):
+    sent = Sent(at, ALICE, 300e3, 22.0)
+    (message,) = receive(on_air([sent], 100_000))
+    assert said(message) == words([sent])[0]
+    assert message.sample == pytest.approx(at, abs=10)
+
+
+@pytest.mark.parametrize("n_samples", [100_000, BLOCK, BLOCK + 1, 2 * BLOCK - 5000])
+def test_a_message_at_the_very_end(n_samples):
+    sent = Sent(n_samples - LONG, ALICE, 300e3, 22.0)
+    (message,) = receive(on_air([sent], n_samples))
+    assert said(message) == words([sent])[0]
+
+
+@pytest.mark.parametrize("begin", range(BLOCK - 40_000, BLOCK + 12_000, 2_750))
+def test_a_message_across_a_blocks_border_is_heard_once(begin):
+    sent = [Sent(begin, ALICE, 300e3, 22.0), Sent(begin + 3000, BOB, -500e3, 30.0, wobble_hz=30e3)]
+    assert sorted(map(said, receive(on_air(sent, 2 * BLOCK)))) == sorted(words(sent))
+
+
+@pytest.mark.parametrize("lost", [1, 5_000, 100_000, BLOCK + 1, 3 * BLOCK, 30 * RATE_HZ])
+@pytest.mark.parametrize("into_block", [0.3, 0.9, 0.97])
+def test_a_gap_loses_what_it_cuts_and_nothing_else(lost, into_block):
+    """Messages right before it, across it and right after it, at any place in a block."""
+    gap = int((1 + into_block) * BLOCK)
+    before, across = Sent(gap - LONG - 50, ALICE, 300e3, 22.0), Sent(gap - 6000, different(1), -300e3, 22.0)
+    after = Sent(50, BOB, 600e3, 22.0)
+    iq = dongle(on_air([before, across], gap))
+    more = noise(2 * BLOCK, seed=5)
+    add(more, after)
+    receiver = new_receiver()
+    messages = receiver.feed(iq) + receiver.lost(lost) + receiver.feed(dongle(more)) + receiver.flush()
+    heard = {said(message): message for message in messages}
+    if lost > 10:
+        assert list(heard) == words([before, after])
+    first, second = heard[words([before])[0]], heard[words([after])[0]]
+    assert first.sample == pytest.approx(before.sample, abs=10)
+    assert second.sample == pytest.approx(gap + lost + 50, abs=10)
+    assert (second.time - START).total_seconds() == pytest.approx((gap + lost + 50) / RATE_HZ, abs=1e-5)
+    assert receiver.dropped_samples == lost
+    assert receiver.samples == gap + lost + len(more)
+
+
+def test_after_a_week_places_and_times_are_as_exact():
+    """Told of a gap of a week, rather than fed one."""
+    receiver = new_receiver()
+    week = 7 * 86_400 * RATE_HZ
+    receiver.lost(week)
+    sent = Sent(0.5 * BLOCK, ALICE, 300e3, 22.0)
+    (message,) = receiver.feed(dongle(on_air([sent], BLOCK))) + receiver.flush()
+    assert message.sample == pytest.approx(week + sent.sample, abs=10)
+    assert (message.time - START).total_seconds() == pytest.approx(7 * 86_400 + sent.sample / RATE_HZ, abs=1e-5)
+
+
+def test_many_small_gaps_cost_only_what_they_cut():
+    rng = np.random.default_rng(2)
+    receiver = new_receiver()
+    messages, position, sent = [], 0, []
+    for n in range(20):
+        piece = noise(100_000, seed=n)
+        one = Sent(40_000, different(n), rng.uniform(-1e6, 1e6), 22.0)
+        add(piece, one)
+        sent.append(one)
+        messages += receiver.feed(dongle(piece)) + receiver.lost(20_000)
+        position += 120_000
+    messages += receiver.flush()
+    assert sorted(map(said, messages)) == sorted(words(sent))
+    assert receiver.samples == position
+    assert receiver.dropped_samples == 20 * 20_000
+
+
+def test_the_time_can_be_set_again():
+    receiver = new_receiver()
+    receiver.feed(dongle(noise(BLOCK)))
+    later = START + timedelta(hours=3)
+    receiver.set_time(later)
+    iq = on_air([Sent(BLOCK / 2, ALICE, 300e3, 22.0)], BLOCK, seed=2)
+    (message,) = receiver.feed(dongle(iq)) + receiver.flush()
+    assert (message.time - later).total_seconds() == pytest.approx(BLOCK / 2 / RATE_HZ, abs=1e-5)
+    assert message.sample == pytest.approx(1.5 * BLOCK, abs=10)
+
+
+@pytest.mark.parametrize("wobble_hz", [0.0, 30e3])
+def test_a_clipped_message_is_heard_once(wobble_hz):
+    """20 dB beyond what the converter can take."""
+    sent = Sent(100_000, ALICE, 310e3, 62.0, wobble_hz)
+    receiver = new_receiver()
+    iq = on_air([sent], 262_144)
+    (message,) = receive(iq, receiver=receiver)
+    assert said(message) == words([sent])[0]
+    # A meter beside the antenna, without wobble, is measured where it is.
+    assert message.frequency_hz == pytest.approx(CENTER_HZ + 310e3, abs=200 if not wobble_hz else 15e3)
+
+
+def test_clipping_is_told_once():
+    receiver = new_receiver()
+    receiver.feed(dongle(100 * noise(BLOCK)))
+    assert receiver.take_clipped() > 0.5
+    assert receiver.take_clipped() == 0
+    receiver.feed(dongle(noise(BLOCK)))
+    assert receiver.take_clipped() == 0
+
+
+def test_levels_are_told():
+    receiver = new_receiver()
+    assert receiver.noise_floor_dbfs is None
+    assert receiver.level_dbfs is None
+    receiver.feed(dongle(noise(2 * BLOCK)))
+    dbfs = 10 * np.log10(2 * (NOISE_CODES / 127.5) ** 2)
+    assert receiver.noise_floor_dbfs == pytest.approx(dbfs, abs=0.3)
+    assert receiver.level_dbfs == pytest.approx(dbfs, abs=0.3)
+    receiver.feed(dongle(10 * noise(BLOCK)))
+    assert receiver.level_dbfs == pytest.approx(dbfs + 20, abs=1)
+
+
+@pytest.mark.parametrize("frequency_hz", [-2.5e3, 2.5e3, 40e3, 700e3])
+def test_dc_offset_costs_no_message(frequency_hz):
+    sent = [Sent(0.4 * BLOCK + BLOCK * n, different(n), frequency_hz, 22.0) for n in range(4)]
+    messages = receive(on_air(sent, 5 * BLOCK) + np.complex64(6 - 4j))
+    assert list(map(said, messages)) == words(sent)
+
+
+def test_the_mirror_image_of_a_strong_message_is_no_second_message():
+    sent = [Sent(0.4 * BLOCK + BLOCK * n, different(n), 450e3 - 100e3 * n, 44.0, [0.0, 30e3][n % 2]) for n in range(4)]
+    iq = on_air(sent, 5 * BLOCK)
+    messages = receive(iq + np.complex64(0.05 + 0.03j) * iq.conj())
+    assert list(map(said, messages)) == words(sent)
+    for message, one in zip(messages, sent, strict=True):
+        assert message.frequency_hz == pytest.approx(CENTER_HZ + one.frequency_hz, abs=12e3)
+
+
+@pytest.mark.parametrize("level_db", [10.0, 30.0, 45.0])
+def test_steady_carriers_cost_no_message(level_db):
+    """Three of them, on from the first sample on; messages between them and 12 kHz beside one."""
+    n_samples = 12 * BLOCK
+    carriers_hz = (-700e3, 100e3, 650e3)
+    sent = [Sent(0.3 * BLOCK + BLOCK * n, different(n), 400e3 * (n % 5 - 2) + 112e3, 24.0) for n in range(11)]
+    iq = on_air(sent, n_samples)
+    amplitude = np.sqrt(2 * NOISE_CODES**2 * CHIP_RATE_HZ / RATE_HZ) * 10 ** (level_db / 20)
+    for carrier_hz in carriers_hz:
+        cycles = (carrier_hz / RATE_HZ * np.arange(n_samples)) % 1
+        iq += (amplitude * np.exp(2j * np.pi * cycles)).astype(np.complex64)
+    receiver = new_receiver()
+    messages = receive(iq, receiver=receiver)
+    assert set(map(said, messages)) <= set(words(sent))
+    assert len(messages) >= 10
+    assert set(words(sent[6:])) <= set(map(said, messages))
+
+
+def test_silence_then_messages():
+    """Digital silence, as a source gives it that has not begun, is no noise floor."""
+    sent = [Sent(0.4 * BLOCK + BLOCK * n, different(n), 300e3, 22.0) for n in range(5)]
+    receiver = new_receiver()
+    assert receiver.feed(np.zeros(3 * BLOCK + 77_777, np.complex64)) == []
+    assert receiver.noise_floor_dbfs is None
+    messages = receiver.feed(dongle(on_air(sent, 6 * BLOCK))) + receiver.flush()
+    assert list(map(said, messages)) == words(sent)
+
+
+def test_silence_in_between():
+    sent = Sent(0.6 * BLOCK, ALICE, 300e3, 22.0)
+    receiver = new_receiver()
+    messages = receiver.feed(dongle(on_air([sent], 2 * BLOCK)))
+    messages += receiver.feed(np.zeros(10 * BLOCK + 100_000, np.complex64))
+    again = sent.message._replace(consumption=31161)
+    messages += receiver.feed(dongle(on_air([Sent(0.6 * BLOCK, again, 300e3, 22.0)], 2 * BLOCK))) + receiver.flush()
+    assert [message.consumption for message in messages] == [31160, 31161]
+
+
+def test_no_samples_no_messages():
+    receiver = new_receiver()
+    assert receiver.feed(np.zeros(0, np.complex64)) == []
+    assert receiver.lost(0) == []
+    assert receiver.flush() == []
+    assert (receiver.samples, receiver.candidates, receiver.messages) == (0, 0, 0)
+
+
+def test_noise_gives_no_message_and_hardly_a_candidate():
+    receiver = new_receiver()
+    assert receive(noise(20 * BLOCK), receiver=receiver) == []
+    assert receiver.candidates <= 8
+    assert receiver.skipped_candidates == 0
+
+
+def test_a_band_full_of_something_else_is_bounded_and_counted():
+    """Patches of noise 20 dB above the floor, all over the band: the work is bounded, and messages come through."""
+    rng = np.random.default_rng(3)
+    receiver = new_receiver()
+    iq = noise(8 * BLOCK)
+    for _ in range(1500):
+        at, n = int(rng.integers(4 * BLOCK, 8 * BLOCK - 20_000)), int(rng.integers(5_000, 20_000))
+        cycles = rng.uniform(-0.5, 0.5) * np.arange(n)
+        iq[at : at + n] += (20 * np.exp(2j * np.pi * cycles) * rng.standard_normal(n)).astype(np.complex64) / 4
+        iq[at : at + n] += (8 * np.exp(2j * np.pi * cycles)).astype(np.complex64)
+    messages = receive(iq, receiver=receiver)
+    assert messages == []
+    assert receiver.skipped_candidates > 0
+    assert receiver.candidates <= 3 * CANDIDATES_PER_BLOCK * 9
+
+
+def test_a_strangers_collision_waits_and_is_told_with_its_second_hearing():
+    """Two messages on the very same carrier: the stronger can be read, but is not clear, so it may be neither's."""
+    collided = [Sent(0.4 * BLOCK, ALICE, 300e3, 26.0), Sent(0.4 * BLOCK + 700, BOB, 300e3, 19.0)]
+    again = Sent(2.4 * BLOCK, ALICE._replace(consumption=31161), -300e3, 26.0)
+    receiver = new_receiver()
+    heard = list(map(said, receive(on_air([*collided, again], 4 * BLOCK), receiver=receiver)))
+    assert set(heard) <= set(words([*collided, again]))
+    assert said(again.message) in heard
+    assert receiver.candidates >= 3
+
+
+def test_what_is_refused_is_counted_by_name():
+    """Half a message is a candidate, and no word."""
+    receiver = new_receiver()
+    sent = [Sent(50_000, different(0), 300e3, 22.0)]
+    iq = on_air(sent, 3 * BLOCK)
+    cut = noise(LONG, seed=9)
+    add(cut, Sent(0, different(1), -300e3, 22.0))
+    iq[200_000 : 200_000 + LONG // 2] = cut[: LONG // 2]
+    messages = receive(iq, receiver=receiver)
+    assert list(map(said, messages)) == words(sent)
+    assert receiver.refused["checksum"] >= 1
+    assert set(receiver.refused) <= {"no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"}
+    assert receiver.candidates == len(messages) + sum(receiver.refused.values())
+
+
+def test_memory_does_not_grow(monkeypatch):
+    """Ever new strangers, several times as many as the tables hold."""
+    monkeypatch.setattr(belief, "MOST_KNOWN", 60)
+    monkeypatch.setattr(belief, "MOST_WAITING", 20)
+    receiver = new_receiver()
+    sent_so_far = set()
+
+    def pass_by(seed):
+        sent, n_samples = strangers([9.0, 14.0, 24.0], 50, seed)
+        heard = set(map(said, receiver.feed(dongle(on_air(sent, n_samples, seed=seed)))))
+        sent_so_far.update(words(sent))
+        assert heard <= sent_so_far
+        assert len(heard) > 90
+
+    pass_by(1)
+    pass_by(2)
+    tracemalloc.start()
+    pass_by(3)
+    in_the_middle = tracemalloc.get_traced_memory()[0]
+    pass_by(4)
+    pass_by(5)
+    at_the_end = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert at_the_end < in_the_middle + 100_000
