@@ -5,15 +5,17 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
 1. **Clean**: the checksum holds as received and at most 3 of the 21 preamble bits are wrong. Random bits pass the
    checksum once in 65,536 and the preamble once in 1,300. A collision, though, has a true preamble, and some
    twenty words are tried on it; so a stranger's message must also be clear (`_is_clear`): its chips must differ as
-   much as its level over the noise lets expect. Two messages on top of each other are not clear, nor is noise.
+   much as its level over the noise lets expect. Two messages on top of each other are not clear, nor is noise. And
+   five wrong bits can make one code word of another: no other may be nearly as likely (`_stands_alone`).
 2. **Known meter**: a meter heard before is expected to send the same ID, type and tamper counters and a register that
    crept. Each such word (up to `CREEP` registers a meter, more with time) is compared whole with the soft bits. At
    most `MOST_WRONG` of 96 bits may disagree: random bits match one given word that well with probability
    sum(C(96,k), k ≤ 10) / 2^96 = 1.6e-16; with 4,096 meters, 512 registers each and the 20,000 places and detectors
    that a candidate offers, 7e-6 a candidate of noise, of which there is less than one a second. That alone does not
    tell a register from its neighbours, whose words differ in 5 bits or more: hence the soft agreement must be high
-   (`LEAST_AGREEMENT`), clearly higher than for any other expected word (`LEAST_LEAD`), and no code word within two
-   bits of what was received may contradict.
+   (`LEAST_AGREEMENT`), clearly higher than for any other expected word (`LEAST_LEAD`), no code word within two bits of
+   what was received may contradict, and where the chips differ clearly, so that the wrong bits cannot be the work of
+   noise, two are the most (`NOISY_CONTRAST`).
 3. **Corrected**: one or two of the least certain bits are turned. A random word passes once in 20, so the message is
    believed only if its meter is known and everything fits.
 4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It and the next one within an hour
@@ -46,8 +48,13 @@ STEADY_CONTRAST, UNSTEADY_CONTRAST = (0.9, 2.0), (0.85, 4.0)
 """(a, b): a clear message of Eb/N0 ratio e has a contrast of at least a·e/(e + b). Of the messages that are alone, 99
 of 100 have, measured on the scenes of `benchmarks`; of collisions, few."""
 MOST_WRONG = 10
-LEAST_AGREEMENT = 0.86
-LEAST_LEAD = 0.03
+LEAST_AGREEMENT = 0.9
+LEAST_LEAD = 0.05
+NOISY_CONTRAST = 0.75
+"""Above this contrast noise turns hardly a bit: what has more than two wrong is a collision."""
+LEAST_MARGIN = 0.9
+"""Soft bits, of mean weight 1, that speak for a stranger's word and against any other word that is 5 or 6 bits away;
+99 of 100 words that are right have more, measured near the threshold."""
 LEAST_LIKENESS = 0.7
 LIKELY_METERS = 4
 CREEP = 64
@@ -138,13 +145,15 @@ class Belief:
             soft = np.concatenate([soft, more])
         if word is not None:
             clean = heard(word, 0)
-            if _is_clear(burst, noise) or self._fits(clean):
+            if self._fits(clean) or (_is_clear(burst, noise) and _stands_alone(word, soft)):
                 return [clean]
             return self._second_hearing(clean)
         expected = self._expected_word(soft, sample)
         if expected == "contradicted":
             return expected
         if not isinstance(expected, str):
+            if expected[1] > 2 and burst.contrast > NOISY_CONTRAST:
+                return "contradicted"
             return [heard(*expected)]
         unconfirmed: Heard | None = None
         for row in soft:
@@ -271,6 +280,13 @@ def _is_clear(burst: Burst, noise: float) -> bool:
     energy = burst.level / noise
     share, offset = STEADY_CONTRAST if burst.steadiness > STEADY else UNSTEADY_CONTRAST
     return burst.contrast >= max(LEAST_CONTRAST, share * energy / (energy + offset))
+
+
+def _stands_alone(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> bool:
+    """Whether no code word 5 or 6 bits away from `word` is nearly as likely by the detectors' common opinion."""
+    speaks_for = soft[:, scm.PROTECTED].mean(axis=0) * (2.0 * word[scm.PROTECTED] - 1)
+    light = bch.light_words(len(speaks_for))
+    return all(speaks_for[positions].sum(axis=1).min() > LEAST_MARGIN for positions in light)
 
 
 def _follows(earlier: scm.Scm, later: scm.Scm, elapsed_s: float) -> bool:

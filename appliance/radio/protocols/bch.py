@@ -13,6 +13,7 @@ Source: polynomial and bit order as published for SCM; checked against real capt
 """
 
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,3 +57,37 @@ def error_patterns(n_bits: int) -> dict[int, tuple[int, ...]]:
         for j in range(i):
             patterns[first ^ single[j]] = (j, i)
     return patterns
+
+
+@cache
+def light_words(n_bits: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the ones are in every code word of weight 5 and of weight 6: intp (words, 5) and (words, 6).
+
+    These are the ways in which one code word can be taken for another with the fewest wrong bits.
+
+    >>> [len(words) for words in light_words(80)]
+    [391, 4710]
+    """
+    single = bit_syndromes(n_bits)
+    pairs = np.array(list(combinations(range(n_bits), 2)), np.intp)
+    triples = np.array(list(combinations(range(n_bits), 3)), np.intp)
+    of_pair = np.full(1 << CHECK_BITS, -1, np.intp)
+    of_pair[single[pairs[:, 0]] ^ single[pairs[:, 1]]] = np.arange(len(pairs))
+    of_triple = single[triples[:, 0]] ^ single[triples[:, 1]] ^ single[triples[:, 2]]
+    matching = np.flatnonzero(of_pair[of_triple] >= 0)
+    fives = np.concatenate([triples[matching], pairs[of_pair[of_triple[matching]]]], axis=1)
+    order = np.argsort(of_triple, kind="stable")
+    ordered = of_triple[order]
+    sixes = []
+    apart = 1
+    while (same := np.flatnonzero(ordered[apart:] == ordered[:-apart])).size:
+        sixes.append(np.concatenate([triples[order[same]], triples[order[same + apart]]], axis=1))
+        apart += 1
+    return _distinct(fives), _distinct(np.concatenate(sixes))
+
+
+def _distinct(words: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The words once each, without those that name a position twice."""
+    words = np.unique(np.sort(words, axis=1), axis=0)
+    distinct: NDArray[np.intp] = words[(np.diff(words, axis=1) > 0).all(axis=1)]
+    return distinct
