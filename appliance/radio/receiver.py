@@ -106,7 +106,7 @@ class Receiver:
     def lost(self, n_samples: int) -> list[Message]:
         """Say that `n_samples` before the next ones never came: time goes on, and no message bridges the gap."""
         self.dropped_samples += n_samples
-        gap = min(n_samples, self.geometry.block)
+        gap = min(n_samples, 2 * self.geometry.block)  # enough that all before the gap has been searched
         messages = self._take(np.zeros(gap, np.complex64))
         self._skip(n_samples - gap)
         return messages
