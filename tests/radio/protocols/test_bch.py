@@ -1,6 +1,7 @@
 """The BCH code: what its docstring claims, counted."""
 
 from itertools import combinations
+from math import comb
 
 import numpy as np
 import pytest
@@ -72,6 +73,33 @@ def test_the_least_distance_is_5_and_391_words_have_it():
     i, j, k = np.array(list(combinations(range(BITS), 3))).T
     triples_that_equal_a_pair = int(is_pair[single[i] ^ single[j] ^ single[k]].sum())
     assert triples_that_equal_a_pair == 391 * 10  # ways to choose three of a word's five ones
+
+
+def test_the_light_words_are_all_code_words_of_their_weight():
+    fives, sixes = bch.light_words(BITS)
+    assert (len(fives), len(sixes)) == (391, 4710)
+    for weight, words_of_weight in ((5, fives), (6, sixes)):
+        bits = np.zeros((len(words_of_weight), BITS), np.uint8)
+        np.put_along_axis(bits, words_of_weight, 1, axis=1)
+        assert (bits.sum(axis=1) == weight).all()
+        assert (bch.syndrome(bits) == 0).all()
+        assert len(np.unique(bits, axis=0)) == len(bits)
+
+
+def test_there_are_4710_words_of_weight_6():
+    """By the weights of the dual code (MacWilliams), which has 2^16 words only."""
+    dual = bch.bit_syndromes(BITS)[None] & np.arange(1 << 16, dtype=np.uint16)[:, None]
+    for shift in (8, 4, 2, 1):
+        dual ^= dual >> shift
+    dual_weights = np.bincount((dual & 1).sum(axis=1), minlength=BITS + 1)
+
+    def krawtchouk(weight, x):
+        return sum((-1) ** i * comb(x, i) * comb(BITS - x, weight - i) for i in range(weight + 1))
+
+    def words_of(weight):
+        return sum(int(n) * krawtchouk(weight, x) for x, n in enumerate(dual_weights) if n) // (1 << 16)
+
+    assert [words_of(weight) for weight in range(7)] == [1, 0, 0, 0, 0, 391, 4710]
 
 
 def test_every_pattern_of_one_or_two_errors_has_its_own_syndrome_and_is_corrected():
