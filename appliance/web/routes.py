@@ -7,7 +7,7 @@ from appliance.web.views import events, health, live
 
 ROUTES = (
     web.get("/", live.view),
-    web.get("/events", events.view),
+    web.get("/events", events.view, allow_head=False),
     web.get("/healthz", health.view),
     web.get("/static/{name}", static.serve),
 )

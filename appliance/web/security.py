@@ -54,7 +54,7 @@ def is_ours(host_header: str, names: tuple[str, ...]) -> bool:
 
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        ipaddress.ip_address(host)
     except ValueError:
         return False
     return True

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from appliance.errors import ConfigError
+from appliance.web.connections import listen
 from appliance.web.errors import show_errors
 from appliance.web.parts import PARTS, Parts
 from appliance.web.routes import ROUTES
@@ -39,14 +40,17 @@ async def serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
 
     Raises ConfigError when the address or port cannot be had.
     """
-    runner = web.AppRunner(build(parts), access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(build(parts), shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, None if host == "*" else host, port).start()
+            server = await listen(runner, None if host == "*" else host, port)
         except OSError as fault:
             raise _refused(host, port, fault) from fault
-        yield next(address[1] for address in runner.addresses)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 

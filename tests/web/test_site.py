@@ -111,6 +111,18 @@ async def test_what_the_radio_does(site: Site) -> None:
         assert words in text, words
 
 
+async def test_what_a_receiver_says_is_text_and_nothing_else(site: Site) -> None:
+    """Neither markup nor a format: a path may hold a percent sign."""
+    evil = "<i>%s %(x)s 100%"
+    status = replace(STATUS, source=evil, refused={evil: 1})
+    site.receiver(state="retrying", reason=evil, status=status, garbage={evil: 1})
+    site.health["store"] = Health("degraded", evil)
+    answer, page = await get(site, "/")
+    assert answer.status == 200
+    assert page.count("&lt;i&gt;%s %(x)s 100%") == 5
+    assert "<i>" not in page
+
+
 @pytest.mark.parametrize("simulated", [True, False])
 async def test_the_simulated_neighbourhood_is_called_so(site: Site, simulated: bool) -> None:
     site.receiver(simulated=simulated)
