@@ -48,8 +48,8 @@ STEADY_CONTRAST, UNSTEADY_CONTRAST = (0.9, 2.0), (0.85, 4.0)
 """(a, b): a clear message of Eb/N0 ratio e has a contrast of at least a·e/(e + b). Of the messages that are alone, 99
 of 100 have, measured on the scenes of `benchmarks`; of collisions, few."""
 MOST_WRONG = 10
-LEAST_AGREEMENT = 0.9
-LEAST_LEAD = 0.05
+LEAST_AGREEMENT = 0.95
+LEAST_LEAD = 0.06
 NOISY_CONTRAST = 0.75
 """Above this contrast noise turns hardly a bit: what has more than two wrong is a collision."""
 LEAST_MARGIN = 0.9
