@@ -265,10 +265,12 @@ def test_between_two_readings_neither_is_believed(knowing):
 def test_a_code_word_close_by_contradicts(knowing):
     """Another meter's word, two of its bits wrong, is not the known meter's however alike they are."""
     neighbour = closest_stranger(ALICE)
-    away = scm.encode(*neighbour[:5]) != scm.encode(*ALICE[:5])
-    assert away.sum() <= 7
-    wrong = np.flatnonzero(away)[-2:]
-    assert hear(knowing, neighbour, 3, wrong=wrong, weight=0.5) == "contradicted"
+    apart = np.flatnonzero(scm.encode(*neighbour[:5]) != scm.encode(*ALICE[:5]))
+    assert len(apart) <= 7
+    soft = soft_bits(neighbour, wrong=apart[-2:], weight=1)
+    assert isinstance(knowing.judge(burst_of(soft, NOISY), 3 * RATE_HZ, 1.0), str)
+    soft[apart] *= 0.15
+    assert knowing.judge(burst_of(soft, NOISY), 4 * RATE_HZ, 1.0) == "contradicted"
 
 
 def closest_stranger(message):
