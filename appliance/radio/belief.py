@@ -10,8 +10,8 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
 2. **Known meter**: a meter heard before is expected to send the same ID, type and tamper counters and a register that
    crept. Each such word (up to `CREEP` registers a meter, more with time) is compared whole with the soft bits. At
    most `MOST_WRONG` of 96 bits may disagree: random bits match one given word that well with probability
-   sum(C(96,k), k ≤ 10) / 2^96 = 1.6e-16; with 4,096 meters, 512 registers each and the 20,000 places and detectors
-   that a candidate offers, 7e-6 a candidate of noise, of which there is less than one a second. That alone does not
+   sum(C(96,k), k ≤ 8) / 2^96 = 1.8e-18; with 4,096 meters, 512 registers each and the 20,000 places and detectors
+   that a candidate offers, 8e-8 a candidate of noise, of which there is less than one a second. That alone does not
    tell a register from its neighbours, whose words differ in 5 bits or more: hence the soft agreement must be high
    (`LEAST_AGREEMENT`), clearly higher than for any other expected word (`LEAST_LEAD`), no code word within two bits of
    what was received may contradict, and where the chips differ clearly, so that the wrong bits cannot be the work of
@@ -47,7 +47,7 @@ LEAST_CONTRAST = 0.72
 STEADY_CONTRAST, UNSTEADY_CONTRAST = (0.9, 2.0), (0.85, 4.0)
 """(a, b): a clear message of Eb/N0 ratio e has a contrast of at least a·e/(e + b). Of the messages that are alone, 99
 of 100 have, measured on the scenes of `benchmarks`; of collisions, few."""
-MOST_WRONG = 10
+MOST_WRONG = 8
 LEAST_AGREEMENT = 0.95
 LEAST_LEAD = 0.06
 NOISY_CONTRAST = 0.75
@@ -149,12 +149,10 @@ class Belief:
                 return [clean]
             return self._second_hearing(clean)
         expected = self._expected_word(soft, sample)
-        if expected == "contradicted":
-            return expected
         if not isinstance(expected, str):
-            if expected[1] > 2 and burst.contrast > NOISY_CONTRAST:
-                return "contradicted"
-            return [heard(*expected)]
+            if expected[1] <= 2 or burst.contrast <= NOISY_CONTRAST:
+                return [heard(*expected)]
+            expected = "contradicted"
         unconfirmed: Heard | None = None
         for row in soft:
             word = (row > 0).astype(np.uint8)
@@ -162,10 +160,10 @@ class Belief:
             if turned is None:
                 continue
             corrected = heard(turned, int((turned != word)[scm.PROTECTED].sum()))
-            if self._fits(corrected):
+            if expected == "checksum" and self._fits(corrected):
                 return [corrected]
             unconfirmed = unconfirmed or corrected
-        return self._second_hearing(unconfirmed) if unconfirmed else "checksum"
+        return self._second_hearing(unconfirmed) if unconfirmed else expected
 
     def _expected_word(self, soft: NDArray[np.float32], sample: float) -> tuple[NDArray[np.uint8], int] | str:
         """The best of the words that known meters are expected to send, and how many protected bits it corrects.

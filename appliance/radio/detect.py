@@ -23,7 +23,7 @@ from appliance.radio.geometry import FRAME_STRIDE, FRAMES_PER_GROUP, Geometry
 
 HUMP_HZ = 55_000.0
 THRESHOLD = 7.0
-"""Noise alone exceeds it less than once a minute; a message that can be decoded exceeds it twice over."""
+"""Noise alone exceeds it less than once a second; a message that can be decoded exceeds it twice over."""
 
 MASK_HZ = np.array([0, 33e3, 42e3, 55e3, 74e3, 92e3, 110e3, 147e3, 221e3, 294e3, 460e3, 920e3, 3.3e6])
 LINE_MASK_DB = np.array([0, 0, -5, -10, -14, -17, -18, -22, -25, -27, -31, -35, -45])
@@ -99,13 +99,15 @@ class Detector:
     def track_floor(self, power: NDArray[np.float32]) -> None:
         """Follow the noise floor: the mean of a block's rows, from which bursts are clipped.
 
-        A floor that rises is followed by 0.9 dB a block, one that falls by 0.7 dB.
+        A floor that rises is followed by 0.9 dB a block; one that falls by more than half, as when the gain is turned
+        down, at once.
         """
         if not self.floor.any():
             level = np.median(power, axis=0) * np.float32(1 / MEDIAN_OF_GROUP)
         else:
             clipped = np.minimum(power, self.floor * np.float32(CLIPPED_AT)).mean(axis=0)
             level = np.float32(FLOOR_MEMORY) * self.floor + np.float32((1 - FLOOR_MEMORY) / CLIPPED_MEAN) * clipped
+            level = np.minimum(level, 2 * clipped)
         self.floor = np.maximum(level, np.float32(LOWEST_FLOOR))
 
     def has_carriers(self) -> bool:

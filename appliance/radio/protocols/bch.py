@@ -13,7 +13,6 @@ Source: polynomial and bit order as published for SCM; checked against real capt
 """
 
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +68,12 @@ def light_words(n_bits: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     [391, 4710]
     """
     single = bit_syndromes(n_bits)
-    pairs = np.array(list(combinations(range(n_bits), 2)), np.intp)
-    triples = np.array(list(combinations(range(n_bits), 3)), np.intp)
+    place = np.arange(n_bits)
+    pairs = np.argwhere(place[:, None] < place)
+    triples = np.argwhere((place[:, None, None] < place[:, None]) & (place[:, None] < place))
     of_pair = np.full(1 << CHECK_BITS, -1, np.intp)
-    of_pair[single[pairs[:, 0]] ^ single[pairs[:, 1]]] = np.arange(len(pairs))
-    of_triple = single[triples[:, 0]] ^ single[triples[:, 1]] ^ single[triples[:, 2]]
+    of_pair[np.bitwise_xor.reduce(single[pairs], axis=1)] = np.arange(len(pairs))
+    of_triple = np.bitwise_xor.reduce(single[triples], axis=1)
     matching = np.flatnonzero(of_pair[of_triple] >= 0)
     fives = np.concatenate([triples[matching], pairs[of_pair[of_triple[matching]]]], axis=1)
     order = np.argsort(of_triple, kind="stable")
@@ -83,11 +83,13 @@ def light_words(n_bits: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     while (same := np.flatnonzero(ordered[apart:] == ordered[:-apart])).size:
         sixes.append(np.concatenate([triples[order[same]], triples[order[same + apart]]], axis=1))
         apart += 1
-    return _distinct(fives), _distinct(np.concatenate(sixes))
+    return _distinct(fives, n_bits), _distinct(np.concatenate(sixes), n_bits)
 
 
-def _distinct(words: NDArray[np.intp]) -> NDArray[np.intp]:
+def _distinct(words: NDArray[np.intp], n_bits: int) -> NDArray[np.intp]:
     """The words once each, without those that name a position twice."""
-    words = np.unique(np.sort(words, axis=1), axis=0)
-    distinct: NDArray[np.intp] = words[(np.diff(words, axis=1) > 0).all(axis=1)]
+    words = np.sort(words, axis=1)
+    words = words[(np.diff(words, axis=1) > 0).all(axis=1)]
+    _, first = np.unique(words @ (n_bits ** np.arange(words.shape[1])), return_index=True)
+    distinct: NDArray[np.intp] = words[first]
     return distinct
