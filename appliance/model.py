@@ -6,6 +6,7 @@ task reads the same lines back. One schema, in both directions: `to_json` and `f
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ Commodity = Literal["electric", "gas", "water", "unknown"]
 COMMODITIES: tuple[Commodity, ...] = ("electric", "gas", "water", "unknown")
 State = Literal["starting", "running", "retrying", "ended"]
 STATES: tuple[State, ...] = ("starting", "running", "retrying", "ended")
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+_PROTOCOL = re.compile(r"[a-z0-9+]{1,16}")
 
 
 def format_time(moment: datetime) -> str:
@@ -29,8 +32,8 @@ def format_time(moment: datetime) -> str:
 def parse_time(text: str) -> datetime:
     """Inverse of `format_time`; also takes an offset and digits below the microsecond, as Go prints them.
 
-    Raises ValueError when the text is no RFC 3339 time, has no zone, or is no time in which anything was heard:
-    a clock that was never set tells the year 1, and what is close to the last year cannot be reckoned with.
+    Raises ValueError when the text is no RFC 3339 time, has no zone, or is beyond what can be reckoned with: a
+    clock that was never set tells the year 1.
 
     >>> parse_time("2016-04-01T12:24:59.02505069-03:00")
     datetime.datetime(2016, 4, 1, 15, 24, 59, 25050, tzinfo=datetime.timezone.utc)
@@ -38,8 +41,8 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"time without a zone: {text!r}")
-    if not 1970 < moment.year + (moment.year == 1970 and moment >= _EPOCH) <= 9000:
-        raise ValueError(f"time before 1970 or after 9000: {text!r}")
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError(f"time before 1970 or after 9000: {text!r:.40}")
     return moment.astimezone(UTC)
 
 
@@ -82,8 +85,8 @@ class Message:
                 raise ValueError(f"{name} is {value!r:.40}, expected a counter or null")
         if self.commodity not in COMMODITIES:
             raise ValueError(f"commodity is {self.commodity!r:.40}, expected one of {', '.join(COMMODITIES)}")
-        if not isinstance(self.protocol, str) or not 1 <= len(self.protocol) <= 16:
-            raise ValueError(f"protocol is {self.protocol!r:.40}, expected a name of at most 16 characters")
+        if not isinstance(self.protocol, str) or not _PROTOCOL.fullmatch(self.protocol):
+            raise ValueError(f"protocol is {self.protocol!r:.40}, expected at most 16 of a-z, 0-9 and +")
         if self.snr_db is not None and not (_is_number(self.snr_db) and -200 <= self.snr_db <= 200):
             raise ValueError(f"snr_db is {self.snr_db!r:.40}, expected a number from -200 to 200 or null")
 
@@ -201,9 +204,9 @@ def _check_status(status: RadioStatus) -> None:
             raise ValueError(f"{name} is {getattr(status, name)!r:.40}, expected a whole number from 0")
     for name in ("gain_db", "noise_floor_dbfs", "level_dbfs"):
         value = getattr(status, name)
-        if value is not None and not _is_number(value):
-            raise ValueError(f"{name} is {value!r:.40}, expected a number or null")
-    if not _is_number(status.clipped):
+        if value is not None and not (_is_number(value) and -1000 <= value <= 1000):
+            raise ValueError(f"{name} is {value!r:.40}, expected a number from -1000 to 1000 or null")
+    if not (_is_number(status.clipped) and 0 <= status.clipped <= 1):
         raise ValueError(f"clipped is {status.clipped!r:.40}, expected a share from 0 to 1")
     if status.state not in STATES or not isinstance(status.simulated, bool):
         raise ValueError(f"state is {status.state!r:.40}, simulated {status.simulated!r:.40}")
