@@ -15,6 +15,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -158,7 +159,8 @@ class Radio:
             self._refuse(_garbage_name(wrong), report)
             return
         if isinstance(heard, RadioStatus):
-            self._status = heard
+            refused = {_one_line(reason): n for reason, n in heard.refused.items()}
+            self._status = replace(heard, source=_one_line(heard.source), refused=refused)
             self._state = heard.state
             self._reason = _one_line(heard.detail) if heard.state != "running" else ""
             if heard.state in ("running", "retrying"):
@@ -209,6 +211,8 @@ class Radio:
                 await child.wait()
                 await asyncio.wait([errors])
         errors.cancel()
+        # Pipes that a process which left the group still holds; nothing public closes them.
+        child._transport.close()  # type: ignore[attr-defined]
         log.info("radio=%s pid=%d ended code=%s", self._receiver.name, child.pid, child.returncode)
 
 
@@ -243,7 +247,10 @@ def _one_line(text: str) -> str:
 def _exit_in_words(code: int | None) -> str:
     if code is None:
         return "does not end, not even when killed"
-    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return f"was ended by signal {names.get(-code, -code)}"
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

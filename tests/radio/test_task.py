@@ -108,6 +108,7 @@ async def test_death_is_told_in_the_childs_last_words(tmp_path: Path) -> None:
     [
         ("sys.exit(3)", "exit code 3"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "signal SIGSEGV"),
+        ("os.kill(os.getpid(), 40)", "signal 40"),
         ("pass", "exit code 0"),
     ],
 )
@@ -144,11 +145,11 @@ async def test_garbage_is_counted_and_named_and_costs_nothing(tmp_path: Path) ->
         time.sleep(60)
     """
     fake = Fake(tmp_path, source)
-    await fake.until(lambda: len(fake.heard) >= 2)
+    await fake.until(lambda: bool(fake.heard))
     garbage = fake.radio.state.garbage
     assert set(garbage) == {"not JSON", "not a message", "too long", "time in the future"}
     assert garbage["too long"] == 1
-    assert sum(garbage.values()) == 16
+    assert sum(garbage.values()) == 17
     assert fake.radio.state.state == "running"
 
 
@@ -250,6 +251,31 @@ async def test_the_child_dies_with_a_killed_parent(tmp_path: Path) -> None:
         await parent.wait()
         while alive(pid):
             await asyncio.sleep(0.01)
+
+
+async def test_what_a_status_says_is_one_line_of_text(tmp_path: Path) -> None:
+    status = (
+        STATUS.replace("STATE", "running").replace("a fake", r"\udcff\u0007 a\nfile").replace("checksum", r"\ud800x")
+    )
+    fake = Fake(tmp_path, f"print({status!r}); time.sleep(60)")
+    await fake.until(lambda: fake.radio.state.status is not None)
+    told = fake.radio.state.status
+    assert told is not None
+    assert (told.source, told.refused) == ("a file", {"x": 3})
+
+
+async def test_a_process_that_left_the_group_costs_no_file_handle(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    leave = "if os.fork() == 0:\n    os.setsid()\n    open(PID, 'w').write(str(os.getpid()))\n    time.sleep(60)"
+    fake = Fake(tmp_path, leave.replace("PID", repr(str(pid_file))), silence_s=1)
+    before = len(os.listdir("/proc/self/fd"))
+    try:
+        with pytest.raises(SourceLost, match="no line for 1 s"):
+            await fake.run()
+        await asyncio.sleep(0.01)
+        assert len(os.listdir("/proc/self/fd")) <= before
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
 
 
 def test_a_leash_whose_parent_is_gone_starts_nothing() -> None:
