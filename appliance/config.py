@@ -104,7 +104,7 @@ class Receiver:
         "Where samples come from: `rtlsdr` (the only dongle), `rtlsdr:SERIAL`, `rtl_tcp://host:port`, "
         "`simulated`, or the path of a recording.",
         pattern=r"(?!-$).+",
-        words="one of the forms at the right",
+        words="rtlsdr, rtlsdr:SERIAL, rtl_tcp://host:port, simulated or a path",
     )
     center_hz: int = setting(
         912_600_155, "Centre of the band that is heard.", unit="Hz", low=24_000_000, high=1_766_000_000
@@ -172,12 +172,13 @@ def load(path: Path | None = None) -> Config:
         if path is None:
             return Config()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of Windows begin a file with a byte order mark.
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be read: {fault.strerror}", "Check the path given with --config.") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(f"{path}: is not UTF-8 text: {fault.reason} at byte {fault.start}") from fault
-    except tomllib.TOMLDecodeError as fault:
+    except (ValueError, RecursionError) as fault:
         raise ConfigError(f"{path}: is not TOML: {fault}") from fault
     return parse(document, str(path))
 
@@ -251,7 +252,7 @@ def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
         if number and (whole or kind is not int) and about["low"] <= value <= about["high"]:
             return value if kind is int else float(value)
     elif kind is str or kind is Path:
-        if isinstance(value, str) and re.fullmatch(about["pattern"], value):
+        if isinstance(value, str) and value.isprintable() and re.fullmatch(about["pattern"], value):
             return kind(value)
     elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
         return tuple(value)

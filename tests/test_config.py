@@ -96,6 +96,8 @@ def test_everything_can_be_set() -> None:
         ({"receiver": [{"sorce": "rtlsdr"}]}, r"did you mean source\?"),
         ({"receiver": [{"name": "a"}, {"name": "a"}]}, r"receiver\.name = 'a' is used twice"),
         ({"receiver": [{"source": "rtlsdr", "command": ["x"]}]}, r"both source and command"),
+        ({"receiver": [{"source": "a\0b"}]}, r"receiver\.source = 'a.x00b' must be rtlsdr"),
+        ({"site": {"name": "\x1b[31m"}}, r"site\.name"),
         ({"receiver": [{"command": [1]}]}, r"receiver\.command = \[1\] must be a list of texts"),
     ],
 )
@@ -111,7 +113,13 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"[web\n", "is not TOML: .*line 1"), (b"\xff", "is not UTF-8"), (None, "cannot be read: No such")],
+    [
+        (b"[web\n", "is not TOML: .*line 1"),
+        (b"[web]\nport = " + b"9" * 5000, "is not TOML: "),
+        (b"a = " + b"[" * 5000, "is not TOML: "),
+        (b"\xff", "is not UTF-8"),
+        (None, "cannot be read: No such"),
+    ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "appliance.toml"
@@ -119,6 +127,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"{path}: {words}"):
         load(path)
+
+
+def test_a_file_from_an_editor_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.toml"
+    path.write_bytes('\ufeff[site]\r\nname = "Calle Álvarez"\r\n'.encode())
+    assert load(path).site.name == "Calle Álvarez"
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ async def serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
     try:
         try:
             server = await listen(runner, None if host == "*" else host, port)
-        except OSError as fault:
+        except (OSError, UnicodeError) as fault:
             raise _refused(host, port, fault) from fault
         try:
             yield server.sockets[0].getsockname()[1]
@@ -55,12 +55,13 @@ async def serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-def _refused(host: str, port: int, fault: OSError) -> ConfigError:
-    if fault.errno == errno.EADDRINUSE:
+def _refused(host: str, port: int, fault: OSError | UnicodeError) -> ConfigError:
+    number, reason = (fault.errno, fault.strerror) if isinstance(fault, OSError) else (None, "is no host name")
+    if number == errno.EADDRINUSE:
         hint = "Stop the other program, or set [web] port to a free one."
         return ConfigError(f"port {port} is used by another program", hint)
-    if fault.errno == errno.EACCES:
+    if number == errno.EACCES:
         hint = "Set [web] port to 1024 or more, or grant the program CAP_NET_BIND_SERVICE."
         return ConfigError(f"port {port} may not be used by this user", hint)
     hint = 'Set [web] host to an address of this machine, or to "*" for all of them.'
-    return ConfigError(f"the page cannot listen on {host} port {port}: {fault.strerror or fault}", hint)
+    return ConfigError(f"the page cannot listen on {host} port {port}: {reason or fault}", hint)
