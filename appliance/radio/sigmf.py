@@ -23,6 +23,8 @@ VERSION = "1.2.0"
 NAMESPACE = "meter_appliance"
 DATA_SUFFIX = ".sigmf-data"
 META_SUFFIX = ".sigmf-meta"
+# Some centuries: times and counts beyond cannot be reckoned with.
+MOST_SAMPLES = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ def read(data: Path) -> Description | None:
     Raises InputError naming the file and the field when the metadata is not usable.
     """
     path = meta_path(data)
+    if not path.is_file():
+        return None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         raise InputError(f"{path}: not readable as SigMF metadata: {fault}") from None
     try:
         about = record["global"]
@@ -128,17 +130,24 @@ def _from_json(about: dict[str, Any], captures: list[dict[str, Any]]) -> Descrip
     rate, center, start = about.get("core:sample_rate"), first.get("core:frequency"), first.get("core:datetime")
     if any(capture.get("core:header_bytes") for capture in captures):
         raise ValueError("core:header_bytes is set: samples between headers cannot be read")
+    gain = about.get(f"{NAMESPACE}:gain_db")
     return Description(
         datatype=str(about["core:datatype"]),
-        sample_rate_hz=None if rate is None else float(rate),
-        center_hz=None if center is None else round(float(center)),
+        sample_rate_hz=None if rate is None else _number("core:sample_rate", rate, 1e11),
+        center_hz=None if center is None else round(_number("core:frequency", center, 1e11)),
         start=None if start is None else parse_time(start),
         hardware=about.get("core:hw"),
-        gain_db=about.get(f"{NAMESPACE}:gain_db"),
+        gain_db=None if gain is None else _number(f"{NAMESPACE}:gain_db", gain, 1000, -1000),
         ppm=about.get(f"{NAMESPACE}:ppm"),
         simulated=about.get(f"{NAMESPACE}:simulated") is True,
         gaps=tuple(_gaps(captures)),
     )
+
+
+def _number(name: str, value: Any, most: float, least: float = 0) -> float:
+    if isinstance(value, bool) or not least <= float(value) <= most:
+        raise ValueError(f"{name} is {value!r:.40}, expected a number from {least:g} to {most:g}")
+    return float(value)
 
 
 def _gaps(captures: Iterable[dict[str, Any]]) -> Iterable[Gap]:
@@ -146,6 +155,8 @@ def _gaps(captures: Iterable[dict[str, Any]]) -> Iterable[Gap]:
     for capture in captures:
         start = int(capture["core:sample_start"])
         now_missing = int(capture.get("core:global_index", start + missing)) - start
+        if abs(start) > MOST_SAMPLES or now_missing > MOST_SAMPLES:
+            raise ValueError(f"a capture at {start} of which {now_missing} samples are missing before it")
         # A recording cut out of a longer one begins at a high index; that is no gap.
         if start > 0 and now_missing > missing:
             yield Gap(start, now_missing - missing)

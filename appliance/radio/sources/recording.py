@@ -70,6 +70,8 @@ class RecordingSource:
         if stat.S_ISREG(about.st_mode):
             self._data_bytes = about.st_size
         if path.suffix.lower() == ".wav":
+            if self._data_bytes is None:
+                raise InputError(f"{path}: WAV can be read from a file only", "Send bare samples through a pipe.")
             sample_format, rate_hz, self._data_bytes = _read_wave_header(path, self._file)
         sample_format = sample_format or _format_by_extension(path)
         if self._data_bytes is not None:
@@ -198,8 +200,9 @@ def _read_wave_header(path: Path, file: io.FileIO) -> tuple[SampleFormat, float,
     try:
         with wave.open(str(path), "rb") as header:
             channels, width, rate_hz, frames = header.getparams()[:4]
-    except (wave.Error, EOFError) as fault:
-        raise InputError(f"{path}: not readable as WAV: {fault}") from None
+    # RuntimeError: a chunk that says it is longer than the file.
+    except (wave.Error, EOFError, RuntimeError, OSError) as fault:
+        raise InputError(f"{path}: not readable as WAV: {str(fault) or 'it ends too early'}") from None
     if channels != 2 or width not in (1, 2):
         raise InputError(f"{path}: {channels} channels of {8 * width} bits; needed are 2 channels of 8 or 16 bits")
     file.seek(_find_data_chunk(file))

@@ -127,6 +127,11 @@ def test_a_pipe_that_dribbles_and_pauses(tmp_path):
         ("half.cu8", b"x", "is empty"),
         ("a.mp3", b"xxxx", "the extension '.mp3' does not tell the sample format"),
         ("a.wav", b"no wave at all, but long enough", "not readable as WAV"),
+        (
+            "b.wav",
+            b"RIFF\xff\xff\xff\x7fWAVEJUNK\xff\xff\xff\xff" + bytes(100),
+            "not readable as WAV: it ends too early",
+        ),
         ("bad\0name", None, "cannot be opened"),
     ],
 )
@@ -137,6 +142,13 @@ def test_files_that_are_of_no_use_are_named(tmp_path, name, content, said):
         open_source(SourceSettings(str(tmp_path) + "/" + name))
     assert said in str(caught.value)
     assert repr(name)[1:-1].split("\\")[0] in str(caught.value)
+
+
+def test_a_wave_needs_a_file(tmp_path):
+    path = tmp_path / "pipe.wav"
+    os.mkfifo(path)
+    with path.open("r+b", buffering=0), pytest.raises(InputError, match="from a file only"):
+        open_source(SourceSettings(str(path)))
 
 
 def test_a_directory_a_socket_and_nothing(tmp_path):
@@ -156,7 +168,15 @@ def test_a_directory_a_socket_and_nothing(tmp_path):
     ("meta", "said"),
     [
         ("{", "not readable as SigMF"),
+        ("[" * 100_000, "not readable as SigMF"),
         ("[]", "not usable as SigMF"),
+        ('{"global": {"core:datatype": "cu8", "core:sample_rate": NaN}}', "core:sample_rate is nan"),
+        ('{"global": {"core:datatype": "cu8", "meter_appliance:gain_db": NaN}}', "gain_db is nan"),
+        ('{"global": {"core:datatype": "cu8"}, "captures": [{"core:frequency": 1e300}]}', "core:frequency is 1e+300"),
+        (
+            '{"global": {"core:datatype": "cu8"}, "captures": [{"core:sample_start": 1, "core:global_index": 1e30}]}',
+            "samples are missing",
+        ),
         ('{"global": {}}', "core:datatype"),
         ('{"global": {"core:datatype": "rf64_le"}}', "core:datatype is 'rf64_le'"),
         ('{"global": {"core:datatype": "cu8", "core:num_channels": 2}}', "core:num_channels is 2"),
