@@ -184,7 +184,8 @@ def _sent_by(seed: int, home: Meter, from_s: float, band_hz: tuple[float, float]
     while True:
         frequency_hz = CHANNELS_HZ[home.hops[turn % len(home.hops)]] + home.offset_hz
         if band_hz[0] <= frequency_hz <= band_hz[1]:
-            key = (seed, home.index, turn)
+            # Before EPOCH, as on a machine whose clock was never set, turns are negative and seeds may not be.
+            key = (seed, home.index, turn % 2**32)
             rng = np.random.default_rng((*key, 1))
             # Endpoints vary their interval so that two of them never collide for long; within a tenth, here.
             time_s = (turn + home.phase + rng.uniform(0, 0.1)) * home.period_s

@@ -52,9 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     street = Neighbourhood(arguments.seed, arguments.sample_rate, arguments.center_freq, start, arguments.meters)
     # Named only when whole: a recording that stops half-way would pass for one with fewer messages.
     progress = Progress(sys.stderr, street.rate_hz)
-    drafts = [path.with_name(path.name + suffix) for suffix in (".part", ".truth.jsonl.part")]
+    drafts: list[Path] = []
     try:
         _check_room(path, 2 * samples)
+        drafts = [path.with_name(path.name + suffix) for suffix in (".part", ".truth.jsonl.part")]
         with drafts[0].open("wb") as recording, drafts[1].open("w", encoding="utf-8") as truth:
             count = write(street, samples, start, recording, truth, progress)
         drafts[0].replace(path)

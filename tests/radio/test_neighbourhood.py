@@ -143,3 +143,11 @@ def test_levels_and_oscillators_are_a_streets() -> None:
     assert min(kinds["steady"], kinds["drifting"]) > 200
     assert all((m.wobble_hz > 0) == (m.oscillator == "pulled") for m in homes)
     assert {m.endpoint_type for m in homes} == {4, 5, 7, 8, 11, 12, 13}
+
+
+def test_a_clock_that_was_never_set() -> None:
+    from_s = (datetime(1970, 1, 1, tzinfo=UTC) - EPOCH).total_seconds()
+    sent = list(islice(transmissions(5, street(5, 60), from_s, ALL_HZ), 50))
+    assert len(sent) == 50
+    assert all(later.time_s >= earlier.time_s >= from_s for earlier, later in pairwise(sent))
+    assert all(0 <= one.consumption < 1 << 24 for one in sent)
