@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     # Nothing here multiplies matrices: the threads that numpy's library would start cost memory and time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _fill_closed_streams()
     try:
         words = sys.argv[1:] if argv is None else argv
         arguments = _parser(words).parse_args(words)
@@ -60,6 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             _drop_standard_output()
         return fault.exit_code
     return code
+
+
+def _fill_closed_streams() -> None:
+    """Where a standard stream is closed, put one there, lest a file that is opened later takes its number.
+
+    What nobody hears on standard error may be lost; to read or write the other two is a fault as any other.
+    """
+    for number, name, flags in ((0, "stdin", os.O_WRONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_RDWR)):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, flags)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
 
 
 def _flush() -> None:

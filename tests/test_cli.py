@@ -101,6 +101,21 @@ def test_standard_output_on_a_full_disk(street):
 
 
 @pytest.mark.parametrize(
+    ("closed", "arguments", "code"),
+    [
+        *((1, ("decode", "STREET"), 74), (1, ("listen", "--source", "STREET"), 74), (0, ("decode", "-"), 65)),
+        *((2, ("decode", "STREET"), 0), (2, ("decode", "missing.cu8"), 65), (2, ("sing",), 64)),
+    ],
+)
+def test_a_closed_standard_stream(street, closed, arguments, code):
+    words = [str(street) if word == "STREET" else word for word in arguments]
+    line = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *COMMAND, *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert done.returncode == code
+    assert done.stderr.count("\n") == (closed != 2)
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["decode", "missing.cu8"], 65, "'missing.cu8' cannot be opened: No such file"),
@@ -116,6 +131,8 @@ def test_standard_output_on_a_full_disk(street):
         (["listen", "--source", "missing.cu8"], 65, "cannot be opened"),
         (["record", "x.cu8", "--source", "missing.cu8"], 65, "cannot be opened"),
         (["record", "x.cu8", "--seconds", "-1"], 64, "invalid number value"),
+        (["decode", "x.cu8", "--start", "0001-01-01T00:00:00+14:00"], 64, "invalid RFC 3339 time value"),
+        (["simulate", "."], 74, "Is a directory"),
         (["sing"], 64, "invalid choice: 'sing'"),
         ([], 64, "COMMAND"),
     ],
