@@ -1,5 +1,6 @@
 """What the card knows of the meters, read back when the program starts."""
 
+import sqlite3
 from collections import defaultdict
 from datetime import UTC, datetime
 
@@ -22,7 +23,8 @@ ORDER BY m.quarter_s DESC LIMIT ?
 async def meters(reader: aiosqlite.Connection, now: datetime) -> list[Meter]:
     """The meters heard last, at most as many as the ledger holds, the one heard longest ago first.
 
-    Their level is the mean of the quarter of an hour in which they were last heard.
+    Their level is the mean of the quarter of an hour in which they were last heard. Raises sqlite3.Error, also when
+    a row holds what was never written there: damage need not stand out to SQLite.
     """
     reader.row_factory = aiosqlite.Row
     counts: defaultdict[int, dict[int, int]] = defaultdict(dict)
@@ -31,7 +33,10 @@ async def meters(reader: aiosqlite.Connection, now: datetime) -> list[Meter]:
         async for row in rows:
             counts[row["meter"]][row["start_s"]] = row["count"]
     async with reader.execute(_METERS, (MAX_METERS,)) as rows:
-        found = [_meter(row, counts[row["key"]]) async for row in rows]
+        try:
+            found = [_meter(row, counts[row["key"]]) async for row in rows]
+        except (TypeError, ValueError, OverflowError):
+            raise sqlite3.DatabaseError("the database is damaged") from None
     return sorted(found, key=lambda meter: meter.last_heard)
 
 

@@ -172,6 +172,24 @@ async def test_a_full_card_holds_readings_in_memory_and_resumes(tmp_path: Path, 
     assert rows(tmp_path, "SELECT count(*) FROM reading") == [(3001,)]
 
 
+@pytest.mark.parametrize("damage", ["time_ms = 9223372036854775807", "time_ms = -9e17"])
+async def test_a_damaged_row_is_damage(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path, 60)
+    await store.open()
+    store.hear(message(), False)
+    await store.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(f"UPDATE reading SET {damage}")
+        connection.execute("DELETE FROM reception")
+    connection.close()
+    store = Store(tmp_path, 60)
+    await store.open()
+    store.hear(message(30), False)
+    assert await store.commit() == "the database is damaged"
+    assert store.ledger.pending_readings == 1
+    await store.close()
+
+
 async def test_a_damaged_database_is_reported_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"This is no database. " * 500)
     reasons: list[str] = []
