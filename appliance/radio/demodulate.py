@@ -99,7 +99,7 @@ class Demodulator:
         self._carriers = np.unique((steady[:, None] + np.arange(-2, 3)) % self.window)
 
     def expect_no_carriers(self) -> None:
-        """Cut nothing out of the windows that follow but the middle of the band."""
+        """Cut nothing out of the windows that follow."""
         self._carriers = np.zeros(0, np.int64)
 
     def _fade(self, windows: NDArray[np.complex64]) -> NDArray[np.complex64]:
@@ -116,7 +116,6 @@ class Demodulator:
         k = len(windows)
         bins = np.rint(offsets_hz * (self.window / self.geometry.rate_hz)).astype(np.int64)
         spectrum = scipy.fft.fft(self._fade(windows), axis=1, overwrite_x=True)
-        spectrum[:, 0] = 0
         spectrum[:, self._carriers] = 0
         cut = np.take_along_axis(spectrum, (bins[:, None] + self._pick) % self.window, axis=1) * self._wide
         y = scipy.fft.ifft(cut, axis=1)

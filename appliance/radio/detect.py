@@ -172,18 +172,25 @@ class Detector:
 
 
 def _peaks(score: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and bins of the cells above the threshold that no neighbour exceeds; the band's edges are neighbours."""
+    """Rows and bins of the cells above the threshold that no neighbour exceeds."""
     warm = np.flatnonzero(score.max(axis=1) > THRESHOLD)
     if not len(warm):
         return warm, warm
-    rows, bins = np.divmod(np.flatnonzero(score[warm] > THRESHOLD), score.shape[1])
+    # Along a row first, in whole rows, which leaves few cells to look up one by one.
+    n_bins = score.shape[1]
+    row = score[warm]
+    peak = row > THRESHOLD
+    rising = row[:, 1:] >= row[:, :-1]
+    falling = row[:, :-1] >= row[:, 1:]
+    peak[:, 1:] &= rising
+    peak[:, :-1] &= falling
+    rows, bins = np.divmod(np.flatnonzero(peak), n_bins)
     rows = warm[rows]
-    last_row, n_bins = len(score) - 1, score.shape[1]
-    for row_step, bin_step in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
-        value = score[rows, bins]
-        beside = score[np.clip(rows + row_step, 0, last_row), (bins + bin_step) % n_bins]
-        peak = value >= beside
-        rows, bins = rows[peak], bins[peak]
+    for row_step in (1, -1):
+        beside = np.clip(rows + row_step, 0, len(score) - 1)
+        above = [score[beside, (bins + bin_step) % n_bins] for bin_step in (-1, 0, 1)]
+        peak_too = score[rows, bins] >= np.maximum(np.maximum(above[0], above[1]), above[2])
+        rows, bins = rows[peak_too], bins[peak_too]
     return rows, bins
 
 

@@ -196,7 +196,7 @@ class Receiver:
             batch = candidates[begin : begin + BATCH]
             starts = np.array([candidate.row * geometry.group - geometry.lead for candidate in batch])
             offsets_hz = np.array([geometry.offset_hz(candidate.bin) for candidate in batch])
-            windows = self._iq[starts[:, None] + np.arange(geometry.window)]
+            windows = np.stack([self._iq[start : start + geometry.window] for start in starts])
             for start, burst in zip(starts, self._demodulator.demodulate(windows, offsets_hz), strict=True):
                 sample = self._origin + float(start) + burst.sample
                 noise = self._noise_at(burst.frequency_hz)

@@ -75,8 +75,11 @@ def test_anywhere_in_the_band(frequency_hz):
 
 
 def test_a_converters_dc_does_not_disturb_a_message_beside_it():
+    dc = np.complex64(20 - 13j)
     iq, offset_hz, _ = window(RATE_HZ, 16.0, frequency_hz=30_000.0)
-    burst = demodulate(RATE_HZ, iq + np.complex64(20 - 13j), offset_hz)
+    demodulator = Demodulator(Geometry(RATE_HZ))
+    demodulator.expect_carriers(np.full(4 * len(iq), dc), NOISE_POWER)
+    (burst,) = demodulator.demodulate((iq + dc)[None], np.array([offset_hz]))
     assert wrong_bits(burst.soft) == 0
 
 
