@@ -172,6 +172,29 @@ async def test_nothing_is_wider_than_the_screen(browser: Any, site: Site, width:
     assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("lang", ["en", "es"])
+async def test_values_on_a_card_stand_apart(browser: Any, site: Site, lang: str) -> None:
+    site.hear(60243827)
+    site.pass_time(3000)
+    site.hear(60243827, consumption=31161)
+    tab = await opened(browser, site, f"/?lang={lang}", viewport={"width": 360, "height": 740})
+    await tab.until("document.querySelector('#connection.live')")
+    assert await tab.page.evaluate(CROWDED) == []
+
+
+# Texts of neighbouring cells of a card that come closer than 3 pixels.
+CROWDED = """() => {
+  const cells = [...document.querySelectorAll("#meters td[data-label]:not(.level)")];
+  const box = (cell) => {
+    const range = document.createRange();
+    range.selectNodeContents(cell);
+    return range.getBoundingClientRect();
+  };
+  return cells.slice(1).map((cell, i) => [cells[i].dataset.label, box(cell).left - box(cells[i]).right])
+    .filter(([, gap]) => gap < 3);
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_text_has_contrast(browser: Any, site: Site, scheme: str) -> None:
     """WCAG 2.1 AA, 4.5 to 1, for the text of each colour there is on the page."""

@@ -90,7 +90,7 @@ async def test_a_tampered_meter_stands_out(site: Site) -> None:
 async def test_nothing_heard_yet(site: Site) -> None:
     site.pass_time(75)
     _, page = await get(site, "/")
-    assert "Nothing heard yet." in page
+    assert "No meter heard yet." in page
     assert ">1 min</time>" in page
     assert ("table", True) in [(tag, "hidden" in attributes) for tag, attributes in Cells(page).tags]
 
@@ -98,8 +98,25 @@ async def test_nothing_heard_yet(site: Site) -> None:
 async def test_a_radio_that_is_not_there(site: Site) -> None:
     site.receiver(state="retrying", reason="no RTL-SDR dongle found", status=None, restarts=3)
     _, page = await get(site, "/")
-    assert "No RTL-SDR dongle found." in page
+    assert '<p class="told" lang="en">No RTL-SDR dongle found.</p>' in page
     assert "keeps trying by itself" in page
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("rtlsdr", "su cable"),
+        ("rtlsdr:00000001", "su cable"),
+        ("rtl_tcp://10.0.0.2:1234", "Revise la red"),
+        ("rtlamr -format=json", "Revise su configuración"),
+    ],
+)
+async def test_advice_fits_the_source(site: Site, source: str, advice: str) -> None:
+    """The page's own words carry the meaning, in its language; those of the receiver are English small print."""
+    site.receiver(state="retrying", reason="[Errno 111] Connection refused", source=source)
+    _, page = await get(site, "/?lang=es")
+    assert advice in page
+    assert '<p class="told" lang="en">[Errno 111] Connection refused.</p>' in page
 
 
 async def test_what_the_radio_does(site: Site) -> None:
@@ -107,7 +124,7 @@ async def test_what_the_radio_does(site: Site) -> None:
     site.receiver(status=status, messages=1_234_567, garbage={"not JSON": 2})
     _, page = await get(site, "/", **{"Accept-Language": "es"})
     text = " ".join(page.replace("\N{NARROW NO-BREAK SPACE}", " ").split())
-    for words in ("912,600", "2,359", "−52,3", "40,2", "1 234 567", "1,00", "suma de control 12 345", "no es JSON 2"):
+    for words in ("912,600", "2,359", "−52,3", "40,2", "1 234 567", "1,00", "Descartadas: 12 346", "suma de control 12 345", "no es JSON 2"):
         assert words in text, words
 
 

@@ -54,10 +54,15 @@ class MeterRow:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """For _status.html: one receiver. Numbers are None until it told them."""
+    """For _status.html: one receiver. Numbers are None until it told them.
+
+    `reached_by` is "usb", "network" or "" for what is neither: a recording, a command, the simulation.
+    """
 
     name: str
     source: str
+    simulated: bool
+    reached_by: str
     state: str
     reason: str
     restarts: int
@@ -190,6 +195,8 @@ def _strip(receiver: ReceiverState) -> Strip:
     return Strip(
         name=receiver.name,
         source=(status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        simulated=receiver.simulated,
+        reached_by=_reached_by(receiver.source),
         state=receiver.state,
         reason=receiver.reason,
         restarts=receiver.restarts,
@@ -205,6 +212,12 @@ def _strip(receiver: ReceiverState) -> Strip:
         refused_by=[(reason[:40], n) for reason, n in refused if n][:MOST_REASONS],
         garbage=sorted(receiver.garbage.items(), key=lambda item: -item[1]),
     )
+
+
+def _reached_by(source: str) -> str:
+    if source.startswith("rtl_tcp://"):
+        return "network"
+    return "usb" if source == "rtlsdr" or source.startswith("rtlsdr:") else ""
 
 
 def _moment(moment: datetime, now: datetime) -> Moment:
