@@ -250,6 +250,12 @@ class Ledger:
         reception.add(message)
         self._bound()
 
+    def write_again(self) -> None:
+        """Take all that is known for not yet written, because the card holds another file than before."""
+        for key, meter in self._meters.items():
+            self._pending.meters[key] = meter
+            self._keep(meter)
+
     def take(self) -> Batch:
         """What is pending; it is this caller's to write, or to `put_back`."""
         batch, self._pending = self._pending, Batch()

@@ -17,7 +17,7 @@ import aiosqlite
 
 from appliance.model import Message
 from appliance.store import history
-from appliance.store.database import in_words, open_reader, open_writer
+from appliance.store.database import FILE_NAME, in_words, open_reader, open_writer
 from appliance.store.ledger import Batch, Ledger, Meter, Reception, unix_ms
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Store:
         self._now = now
         self._writer: aiosqlite.Connection | None = None
         self._restored = False
+        self._file: tuple[int, int] | None = None
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
         self.ledger = Ledger()
@@ -142,13 +143,28 @@ class Store:
         await self._disconnect()
 
     async def _connected(self) -> aiosqlite.Connection:
+        if self._writer is not None and self._file != self._found():
+            # SQLite goes on writing to a file that was moved or deleted, and says nothing.
+            log.warning("store=%s file gone or exchanged, opening it anew", self._directory)
+            await self._disconnect()
         if self._writer is None:
             self._writer = await open_writer(self._directory)
+            file, self._file = self._file, self._found()
+            if file not in (None, self._file):
+                self.ledger.write_again()
         if not self._restored:
             async with open_reader(self._directory) as reader:
                 self.ledger.restore(await history.meters(reader, self._now()))
             self._restored = True
         return self._writer
+
+    def _found(self) -> tuple[int, int] | None:
+        """What tells the database file from another of its name; None if there is none."""
+        try:
+            about = (self._directory / FILE_NAME).stat()
+        except OSError:
+            return None
+        return about.st_dev, about.st_ino
 
     async def _disconnect(self) -> None:
         if self._writer is not None:

@@ -172,6 +172,28 @@ async def test_a_full_card_holds_readings_in_memory_and_resumes(tmp_path: Path, 
     assert rows(tmp_path, "SELECT count(*) FROM reading") == [(3001,)]
 
 
+async def test_a_database_that_was_moved_away_is_missed_and_made_anew(tmp_path: Path) -> None:
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    store = Store(home, 60)
+    await store.open()
+    store.hear(message(), False)
+    store.hear(message(meter_id=5), False)
+    assert await store.commit() == ""
+    home.rename(away)
+    store.hear(message(30, consumption=31161), False)
+    assert await store.commit() == "the database cannot be opened"
+    assert store.ledger.pending_readings == 1
+    home.mkdir()
+    assert await store.commit() == ""
+    await store.close()
+    assert rows(home, "SELECT meter_id, consumption FROM reading JOIN meter ON meter = meter.key ORDER BY 1") == [
+        (5, 31160),
+        (60243827, 31161),
+    ]
+    assert rows(away, "SELECT count(*) FROM reading") == [(2,)]
+
+
 @pytest.mark.parametrize("damage", ["time_ms = 9223372036854775807", "time_ms = -9e17"])
 async def test_a_damaged_row_is_damage(tmp_path: Path, damage: str) -> None:
     store = Store(tmp_path, 60)
