@@ -64,7 +64,8 @@ class RtlTcpSource:
         except OSError as fault:
             self._socket.close()
             raise SourceUnavailable(f"{self._peer} hung up before the first sample: {fault}") from None
-        except SourceUnavailable:
+        except BaseException:
+            # SourceUnavailable, or the wish to stop.
             self._socket.close()
             raise
         self._inbox = Inbox(self.rate_hz)
