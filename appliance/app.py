@@ -5,6 +5,7 @@ what a person must put right is said at once; at the end the receivers stop firs
 """
 
 import asyncio
+import contextlib
 import logging
 import signal
 import socket
@@ -74,7 +75,9 @@ async def _run(config: Config, stop: asyncio.Event) -> None:
 
 def _announce(host: str, port: int) -> None:
     pages = " ".join(f"http://{name}:{port}/" for name in _reached_by(host))
-    print(f"The page is at {pages}", flush=True)  # noqa: T201 - the command's output
+    # That nobody reads it is no reason not to receive.
+    with contextlib.suppress(OSError):
+        print(f"The page is at {pages}", flush=True)  # noqa: T201 - the command's output
 
 
 def _reached_by(host: str) -> Iterator[str]:

@@ -104,6 +104,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from appliance import app, config
 
     asyncio.run(app.run(config.load(arguments.config)))
+    _drop_standard_output()
     return 0
 
 

@@ -143,7 +143,7 @@ async def test_killed_and_started_again(start: Start) -> None:
     appliance = await start(meters=50, commit_interval_s=0.1)
     await appliance.until_heard(50)
     async with asyncio.timeout(30):
-        while (await appliance.health())["readings_waiting"]:
+        while appliance.stored("SELECT count(DISTINCT meter) FROM reading") != [(50,)]:
             await asyncio.sleep(0.02)
     await appliance.end(signal.SIGKILL)
     async with asyncio.timeout(10):
@@ -207,3 +207,24 @@ async def test_a_data_directory_that_cannot_be_made_is_refused(start: Start, tmp
     (tmp_path / "data").write_text("a file")
     code, line = await refusal(await start())
     assert (code, "data directory" in line) == (74, True)
+
+
+async def test_where_the_page_is_may_go_unread(start: Start, tmp_path: Path) -> None:
+    first = await start()
+    await first.until_heard(20)
+    await first.end(signal.SIGTERM)
+    (tmp_path / "pids").unlink()
+    words = ("-m", "appliance", "run", "--config", str(tmp_path / "appliance.toml"))
+    with open("/dev/full", "wb") as full:
+        process = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=full, stderr=PIPE)
+    try:
+        async with asyncio.timeout(30):
+            while not (tmp_path / "pids").exists():
+                await asyncio.sleep(0.02)
+            process.terminate()
+            _, error = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    assert b"Traceback" not in error

@@ -113,7 +113,9 @@ class Meter:
         now_s = now.timestamp()
         oldest_s = int(now_s) // QUARTER_S * QUARTER_S - 4 * QUARTER_S
         share_left = 1 - (now_s - oldest_s - 4 * QUARTER_S) / QUARTER_S
-        return sum(n * (share_left if s == oldest_s else 1.0) for s, n in self.quarters.items() if s >= oldest_s)
+        # A quarter that begins after `now` was heard before the clock was set back.
+        counts = {start_s: n for start_s, n in self.quarters.items() if oldest_s <= start_s <= now_s}
+        return sum(n * (share_left if start_s == oldest_s else 1.0) for start_s, n in counts.items())
 
 
 @dataclass(slots=True)

@@ -108,6 +108,11 @@ def test_messages_an_hour_slides() -> None:
     assert len(meter.quarters) == 5
 
 
+def test_a_clock_set_back_does_not_count_what_it_took_back() -> None:
+    ledger = hear(*(message(30 * n) for n in range(240)), message(-86_400))
+    assert only(ledger).messages_an_hour(START - timedelta(seconds=86_399)) == pytest.approx(1)
+
+
 def test_since_tells_what_is_new() -> None:
     ledger = hear(message(meter_id=1), message(meter_id=2))
     seen = ledger.revision
