@@ -60,6 +60,11 @@ class Geometry:
         lengths = [n for n in range(needed, needed * 11 // 10) if scipy.fft.next_fast_len(n) == n]
         return next((n for n in lengths if scipy.fft.next_fast_len(self.decimated(n)) == self.decimated(n)), lengths[0])
 
+    @property
+    def guard(self) -> int:
+        """Rows of the map to keep before and after those that are searched: a window reaches so far."""
+        return self.groups_per_message + 4
+
     nominal_out_hz = float(CHIP_RATE_HZ * SAMPLES_PER_CHIP_OUT)
 
     def decimated(self, n: int) -> int:

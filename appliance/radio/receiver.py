@@ -67,7 +67,7 @@ class Receiver:
         self._detector = Detector(geometry)
         self._demodulator = Demodulator(geometry)
         self._belief = Belief(rate_hz, self._demodulator.second_look)
-        self._guard = geometry.groups_per_message + 4
+        self._guard = geometry.guard
         self._kept_rows = 2 * self._guard
         self._kept = self._kept_rows * geometry.group
         self._iq = np.zeros(self._kept + geometry.block, np.complex64)

@@ -60,3 +60,11 @@ def test_offsets_beyond_the_band_fall_where_they_alias():
     assert geometry.offset_hz(0) == 0
     assert geometry.bin_of(geometry.rate_hz / 2) == geometry.frame // 2
     assert geometry.bin_of(geometry.rate_hz * 0.6) == geometry.bin_of(-geometry.rate_hz * 0.4)
+
+
+@given(rates)
+def test_a_window_fits_into_the_guard(rate_hz):
+    geometry = Geometry(rate_hz)
+    earliest = geometry.guard - geometry.groups_per_message - 1
+    assert earliest * geometry.group >= geometry.lead
+    assert geometry.window - geometry.lead <= geometry.guard * geometry.group
