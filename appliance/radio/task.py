@@ -14,7 +14,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -197,23 +197,40 @@ class Radio:
         self, child: asyncio.subprocess.Process, errors: asyncio.Task[None], report: Callable[[str], None]
     ) -> None:
         """Ask the child to end, take what it still prints, kill it and all it started if it does not."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S):
-                if child.returncode is None:
-                    _signal_group(child.pid, signal.SIGTERM)
-                    await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
-                await child.wait()
-                await asyncio.wait([errors])
+
+        async def ended() -> None:
+            await child.wait()
+            await asyncio.wait([errors])
+
+        async def asked_to_end() -> None:
+            if child.returncode is None:
+                _signal_group(child.pid, signal.SIGTERM)
+                await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
+            await ended()
+
+        await _at_most(STOP_S, asked_to_end())
         _signal_group(child.pid, signal.SIGKILL)
         # A process that waits inside a broken driver cannot even be killed: leave it to the kernel.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S / 2):
-                await child.wait()
-                await asyncio.wait([errors])
+        await _at_most(STOP_S / 2, ended())
         errors.cancel()
         # Pipes that a process which left the group still holds; nothing public closes them.
         child._transport.close()  # type: ignore[attr-defined]
         log.info("radio=%s pid=%d ended code=%s", self._receiver.name, child.pid, child.returncode)
+
+
+async def _at_most(seconds: float, work: Coroutine[object, None, None]) -> None:
+    """Wait for `work`, and give it up after so long.
+
+    In a task of its own, because within one that is being cancelled `asyncio.timeout` raises CancelledError where
+    it should raise TimeoutError, up to Python 3.11.2, which is Debian 12's (CPython issue 102780).
+    """
+    task = asyncio.create_task(work)
+    await asyncio.wait([task], timeout=seconds)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
 
 
 def command_line(receiver: Receiver) -> tuple[str, ...]:
