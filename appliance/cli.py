@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _fill_closed_streams()
     try:
         words = sys.argv[1:] if argv is None else argv
-        arguments = _parser(words).parse_args(words)
+        arguments = _arguments(words)
         logging.basicConfig(
             stream=sys.stderr,
             level=logging.DEBUG if arguments.verbose else logging.INFO,
@@ -61,6 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             _drop_standard_output()
         return fault.exit_code
     return code
+
+
+def _arguments(words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return _parser(words).parse_args(words)
+    except SystemExit:
+        # The help or the version was asked for, and is not out yet where standard output is buffered.
+        _flush()
+        raise
 
 
 def _fill_closed_streams() -> None:
