@@ -18,8 +18,19 @@ CAPTURE = ROOT.parent / "shared" / "recordings" / "ert-scm-2555904sps.cu8"
 COMMAND = [sys.executable, "-W", "error", "-m", "appliance"]
 
 
+# As a user's shell starts it: whatever buffering the tests themselves run with.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 def appliance(*arguments, **settings):
-    usual = {"capture_output": True, "text": True, "timeout": 60, "cwd": ROOT, "stdin": subprocess.DEVNULL}
+    usual = {
+        "env": ENVIRONMENT,
+        "capture_output": True,
+        "text": True,
+        "timeout": 60,
+        "cwd": ROOT,
+        "stdin": subprocess.DEVNULL,
+    }
     return subprocess.run([*COMMAND, *map(str, arguments)], **(usual | settings))
 
 
