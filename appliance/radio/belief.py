@@ -4,9 +4,9 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
 
 1. **Clean**: the checksum holds as received and at most 3 of the 21 preamble bits are wrong. Random bits pass the
    checksum once in 65,536 and the preamble once in 1,300. A collision, though, has a true preamble, and some
-   twenty words are tried on it; so a stranger's message must also be clear (`_is_clear`): its chips must differ as
-   much as its level over the noise lets expect. Two messages on top of each other are not clear, nor is noise. And
-   five wrong bits can make one code word of another: no other may be nearly as likely (`_stands_alone`).
+   twenty words are tried on it; and five wrong bits can make one code word of another. So of a stranger more is asked:
+   its chips differ clearly (`LEAST_CONTRAST`) and as much as its level lets expect of one message alone (`_is_alone`),
+   and no other code word is nearly as likely (`_stands_out`).
 2. **Known meter**: a meter heard before is expected to send the same ID, type and tamper counters and a register that
    crept. Each such word (up to `CREEP` registers a meter, more with time) is compared whole with the soft bits. At
    most `MOST_WRONG` of 96 bits may disagree: random bits match one given word that well with probability
@@ -18,15 +18,16 @@ Anyone can transmit, and noise can look like a checksum. What is believed, and w
    noise, two are the most (`NOISY_CONTRAST`).
 3. **Corrected**: one or two of the least certain bits are turned. A random word passes once in 20, so the message is
    believed only if its meter is known and everything fits.
-4. **Second hearing**: a stranger's message that is not clear, or corrected, waits. It and the next one within an hour
-   are believed if they agree in ID, type and tamper counters (34 bits) and, but for its creep, in the register (16
-   bits at least): 1e-15 for a pair of random words, 1e-12 for one against all that may wait.
+4. **Second hearing**: a stranger's message that is alone but not clear, or corrected, waits. It and the next one within
+   an hour are believed if they agree in ID, type and tamper counters (34 bits) and, but for its creep, in the register
+   (16 bits at least): 1e-15 for a pair of random words, 1e-12 for one against all that may wait. Other systems repeat
+   themselves, so that chance may repeat too; but what is strong and no message is not alone.
 
 What is refused is counted under its reason:
 
     no preamble    nothing in the window fits a preamble
     checksum       a preamble, but no word to believe
-    unconfirmed    a stranger's, not clear or corrected, and no second hearing yet
+    unconfirmed    a stranger's, faint or corrected, and no second hearing yet
     contradicted   fits a known meter, but something else fits about as well
     empty          all fields zero: the all-zero word has a valid checksum
 """
@@ -145,9 +146,11 @@ class Belief:
             soft = np.concatenate([soft, more])
         if word is not None:
             clean = heard(word, 0)
-            if self._fits(clean) or (_is_clear(burst, noise) and _stands_alone(word, soft)):
+            if self._fits(clean):
                 return [clean]
-            return self._second_hearing(clean)
+            if burst.contrast >= LEAST_CONTRAST and _is_alone(burst, noise) and _stands_out(word, soft):
+                return [clean]
+            return self._second_hearing(clean) if _is_alone(burst, noise) else "checksum"
         expected = self._expected_word(soft, sample)
         if not isinstance(expected, str):
             if expected[1] <= 2 or burst.contrast <= NOISY_CONTRAST:
@@ -163,7 +166,7 @@ class Belief:
             if expected == "checksum" and self._fits(corrected):
                 return [corrected]
             unconfirmed = unconfirmed or corrected
-        return self._second_hearing(unconfirmed) if unconfirmed else expected
+        return self._second_hearing(unconfirmed) if unconfirmed and _is_alone(burst, noise) else expected
 
     def _expected_word(self, soft: NDArray[np.float32], sample: float) -> tuple[NDArray[np.uint8], int] | str:
         """The best of the words that known meters are expected to send, and how many protected bits it corrects.
@@ -273,14 +276,14 @@ def _turn(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> NDArray[np.uint
     return turned
 
 
-def _is_clear(burst: Burst, noise: float) -> bool:
+def _is_alone(burst: Burst, noise: float) -> bool:
     """Whether the chips of the burst differ as much as those of one message alone would at its level."""
     energy = burst.level / noise
     share, offset = STEADY_CONTRAST if burst.steadiness > STEADY else UNSTEADY_CONTRAST
-    return burst.contrast >= max(LEAST_CONTRAST, share * energy / (energy + offset))
+    return burst.contrast >= share * energy / (energy + offset)
 
 
-def _stands_alone(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> bool:
+def _stands_out(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> bool:
     """Whether no code word 5 or 6 bits away from `word` is nearly as likely by the detectors' common opinion."""
     speaks_for = soft[:, scm.PROTECTED].mean(axis=0) * (2.0 * word[scm.PROTECTED] - 1)
     light = bch.light_words(len(speaks_for))

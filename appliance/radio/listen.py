@@ -220,7 +220,7 @@ class Listener:
             dropped_samples=receiver.dropped_samples if receiver else 0,
             noise_floor_dbfs=receiver.noise_floor_dbfs if receiver else None,
             level_dbfs=receiver.level_dbfs if receiver else None,
-            clipped=min(1.0, receiver.take_clipped()) if receiver else 0.0,
+            clipped=receiver.take_clipped() if receiver else 0.0,
             messages=receiver.messages if receiver else 0,
             candidates=receiver.candidates if receiver else 0,
             skipped_candidates=receiver.skipped_candidates if receiver else 0,

@@ -162,7 +162,7 @@ class Receiver:
         """Level and clipping, from a sixteenth of the samples."""
         some = iq[: len(iq) // 16].view(np.float32)
         self._level = 2 * float(np.dot(some, some)) / len(some)
-        self._clipped += int(np.count_nonzero(np.abs(some) >= CLIPPED))
+        self._clipped += int(np.count_nonzero((np.abs(some) >= CLIPPED).reshape(-1, 2).any(axis=1)))
         self._looked_at += len(some) // 2
 
     def _find(self, rows: NDArray[np.float32]) -> list[Heard]:

@@ -15,9 +15,8 @@ RATE_HZ = 2_000_000
 NO_MORE = np.zeros((0, 96), np.float32)
 FEW = (30, 41, 60)
 """Three of the protected bits: more than the code corrects, few enough for a meter that is known."""
-UNCLEAR = 0.5
-NOISY = 0.7
-"""Contrast of a message near the least level at which it can be read."""
+UNCLEAR = NOISY = 0.7
+"""Contrast of a message near the least level at which it can be read, 8 dB."""
 
 
 def new_belief():
@@ -28,7 +27,8 @@ def burst_of(soft, contrast=0.98, fit=0.9):
     soft = np.atleast_2d(np.asarray(soft, np.float32))
     soft = soft / np.abs(soft).mean(axis=1, keepdims=True)
     chips = np.zeros((192, 8), np.complex64)
-    return Burst(100.0, soft, contrast, fit, 100.0, 1234.0, 1.0, chips)
+    level = 100.0 if contrast > 0.8 else 6.3
+    return Burst(100.0, soft, contrast, fit, level, 1234.0, 1.0, chips)
 
 
 def soft_bits(message, wrong=(), weight=0.1):
@@ -146,6 +146,15 @@ def test_an_unclear_or_corrected_stranger_is_believed_when_heard_again(first, se
     assert said(verdict) == [ALICE, crept(ALICE, 2)]
     assert [heard.sample for heard in verdict] == [RATE_HZ, 31 * RATE_HZ]
     assert [heard.corrected_bits for heard in verdict] == [len(first.get("wrong", ())), len(second.get("wrong", ()))]
+
+
+@pytest.mark.parametrize("wrong", [(), (40,)])
+def test_what_is_strong_and_yet_not_clear_is_no_message_however_often_it_comes(wrong):
+    """Other systems repeat their packets, and with them whatever chance made of one."""
+    belief = new_belief()
+    burst = burst_of(soft_bits(ALICE, wrong), UNCLEAR)
+    burst.level = 100.0
+    assert [belief.judge(burst, at_s * RATE_HZ, 1.0) for at_s in (1, 16, 31)] == ["checksum"] * 3
 
 
 def test_an_earlier_hearing_long_ago_confirms_but_is_not_told_any_more():
