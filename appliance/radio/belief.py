@@ -72,6 +72,7 @@ APART_S = 0.1
 WEAKEST_BITS = 12
 """Only bits among this many least certain ones are turned."""
 
+PREAMBLE, BODY = slice(0, 21), slice(21, 96)
 EXPECTED = np.r_[0:32, 56:80]
 """Bits that a known meter is expected to send again: preamble, type, tamper counters, ID."""
 
@@ -80,7 +81,7 @@ EXPECTED = np.r_[0:32, 56:80]
 class Heard:
     """A message to believe: what it says, where and how it was heard.
 
-    `bits` is the whole word as sent, uint8 (96,); `corrected_bits` how many of the checksum's 80 were received
+    `bits` is the whole word as sent, uint8 (96,); `corrected_bits` how many of the 75 after the preamble were received
     otherwise; `sample` where it begins in the stream; `level` and `frequency_hz` as in `Burst`; `subtracted` whether it
     has been taken out of the samples.
     """
@@ -134,7 +135,6 @@ class Belief:
 
     def _read(self, burst: Burst, sample: float, noise: float) -> list[Heard] | str:
         def heard(word: NDArray[np.uint8], corrected_bits: int) -> Heard:
-            word[: len(scm.PREAMBLE)] = scm.PREAMBLE
             fields = scm.decode(word)
             return Heard(fields, word, corrected_bits, sample, burst.frequency_hz, burst.level, burst.steadiness)
 
@@ -157,19 +157,18 @@ class Belief:
                 return [heard(*expected)]
             expected = "contradicted"
         unconfirmed: Heard | None = None
-        for row in soft:
-            word = (row > 0).astype(np.uint8)
+        for word, row in zip(*_received(soft), strict=True):
             turned = _turn(word, row)
             if turned is None:
                 continue
-            corrected = heard(turned, int((turned != word)[scm.PROTECTED].sum()))
+            corrected = heard(turned, int((turned != word).sum()))
             if expected == "checksum" and self._fits(corrected):
                 return [corrected]
             unconfirmed = unconfirmed or corrected
         return self._second_hearing(unconfirmed) if unconfirmed and _is_alone(burst, noise) else expected
 
     def _expected_word(self, soft: NDArray[np.float32], sample: float) -> tuple[NDArray[np.uint8], int] | str:
-        """The best of the words that known meters are expected to send, and how many protected bits it corrects.
+        """The best of the words that known meters are expected to send, and how many bits it corrects in its body.
 
         "checksum" if none is good enough, "contradicted" if another is about as good.
         """
@@ -192,10 +191,11 @@ class Belief:
         others = np.delete(agreement[detector], best)
         if len(others) and agreement[detector, best] - others.max() < LEAST_LEAD:
             return "contradicted"
-        turned = _turn(received.astype(np.uint8), soft[detector])
-        if turned is not None and (turned[scm.PROTECTED] != words[best][scm.PROTECTED]).any():
-            return "contradicted"
-        return words[best], int(wrong[scm.PROTECTED].sum())
+        for word, row in zip(*_received(soft[detector : detector + 1]), strict=True):
+            turned = _turn(word, row)
+            if turned is not None and (turned != words[best]).any():
+                return "contradicted"
+        return words[best], int(wrong[BODY].sum())
 
     def _words(self, meter_id: int, sample: float) -> NDArray[np.uint8]:
         """Every word that the meter may send by now: uint8 (registers, 96)."""
@@ -249,30 +249,33 @@ class Belief:
         self._expected[self._slots[fields.meter_id]] = 2.0 * heard.bits[EXPECTED] - 1
 
 
-def _clean_word(soft: NDArray[np.float32]) -> NDArray[np.uint8] | None:
-    """The word with a valid checksum whose preamble is best, or None."""
+def _received(soft: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The word of each detector whose preamble is right but for a few bits, and its soft bits.
+
+    In the words the preamble is put right: its last five bits are protected by the checksum too.
+    """
     words = (soft > 0).astype(np.uint8)
+    wrong = (words[:, PREAMBLE] != scm.PREAMBLE).sum(axis=1)
+    words[:, PREAMBLE] = scm.PREAMBLE
+    good = wrong <= MOST_WRONG_PREAMBLE_BITS
+    return words[good], soft[good]
+
+
+def _clean_word(soft: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+    """A word with a valid checksum as received, or None."""
+    words, _ = _received(soft)
     good = np.flatnonzero(bch.syndrome(words[:, scm.PROTECTED]) == 0)
-    if not len(good):
-        return None
-    wrong = (words[good, : len(scm.PREAMBLE)] != scm.PREAMBLE).sum(axis=1)
-    best = int(wrong.argmin())
-    return words[good[best]] if wrong[best] <= MOST_WRONG_PREAMBLE_BITS else None
+    return words[good[0]] if len(good) else None
 
 
 def _turn(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> NDArray[np.uint8] | None:
     """`word` with one or two of its least certain bits turned so that the checksum holds, or None."""
-    if (word[: len(scm.PREAMBLE)] != scm.PREAMBLE).sum() > MOST_WRONG_PREAMBLE_BITS:
-        return None
-    protected = word[scm.PROTECTED]
-    positions = bch.error_patterns(len(protected)).get(int(bch.syndrome(protected)))
-    if positions is None:
-        return None
-    weakest = np.argsort(np.abs(soft[scm.PROTECTED]))[:WEAKEST_BITS]
-    if not set(positions) <= set(weakest.tolist()):
+    certainty = np.abs(soft[BODY])
+    positions = bch.error_patterns(len(certainty)).get(int(bch.syndrome(word[scm.PROTECTED])))
+    if positions is None or not set(positions) <= set(np.argsort(certainty)[:WEAKEST_BITS].tolist()):
         return None
     turned = word.copy()
-    turned[[scm.PROTECTED.start + position for position in positions]] ^= 1
+    turned[[BODY.start + position for position in positions]] ^= 1
     return turned
 
 
@@ -285,7 +288,7 @@ def _is_alone(burst: Burst, noise: float) -> bool:
 
 def _stands_out(word: NDArray[np.uint8], soft: NDArray[np.float32]) -> bool:
     """Whether no code word 5 or 6 bits away from `word` is nearly as likely by the detectors' common opinion."""
-    speaks_for = soft[:, scm.PROTECTED].mean(axis=0) * (2.0 * word[scm.PROTECTED] - 1)
+    speaks_for = soft[:, BODY].mean(axis=0) * (2.0 * word[BODY] - 1)
     light = bch.light_words(len(speaks_for))
     return all(speaks_for[positions].sum(axis=1).min() > LEAST_MARGIN for positions in light)
 

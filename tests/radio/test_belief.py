@@ -137,7 +137,7 @@ def test_all_zero_is_empty_though_its_checksum_holds():
 # Strangers, twice
 
 
-@pytest.mark.parametrize("first", [{"contrast": UNCLEAR}, {"wrong": (40,)}, {"wrong": (20, 90)}])
+@pytest.mark.parametrize("first", [{"contrast": UNCLEAR}, {"wrong": (40,)}, {"wrong": (30, 90)}])
 @pytest.mark.parametrize("second", [{"contrast": UNCLEAR}, {"wrong": (25, 66)}])
 def test_an_unclear_or_corrected_stranger_is_believed_when_heard_again(first, second):
     belief = new_belief()
