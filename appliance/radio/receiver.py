@@ -95,10 +95,6 @@ class Receiver:
         self._clipped = self._looked_at = 0
         return share
 
-    def set_time(self, moment: datetime) -> None:
-        """Say when the next sample is taken, for a stream whose clock and ours drift apart."""
-        self._start = moment - timedelta(seconds=self.samples / self.geometry.rate_hz)
-
     def feed(self, iq: NDArray[np.complex64]) -> list[Message]:
         """Take samples in, full scale ±1: complex64 (n,); returns the messages that are now complete."""
         return self._take(iq)

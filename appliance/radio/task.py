@@ -113,7 +113,7 @@ class Radio:
             # A group of its own, so that what the command itself starts ends with it.
             start_new_session=True,
         )
-        log.info("radio=%s pid=%d started", self._receiver.name, child.pid)
+        log.debug("radio=%s pid=%d started", self._receiver.name, child.pid)
         errors = asyncio.create_task(self._read_errors(cast(asyncio.StreamReader, child.stderr)))
         silent = False
         try:
@@ -156,7 +156,7 @@ class Radio:
                 raise ValueError("too long")
             heard = from_rtlamr(line) if line.startswith(START) else from_json(line)
         except ValueError as wrong:
-            self._refuse(_garbage_name(wrong), report)
+            self._refuse(_garbage_name(wrong), report, _one_line(str(wrong)))
             return
         if isinstance(heard, RadioStatus):
             refused = {_one_line(reason): n for reason, n in heard.refused.items()}
@@ -176,9 +176,9 @@ class Radio:
         self._messages += 1
         self._on_message(heard, self.simulated)
 
-    def _refuse(self, name: str, report: Callable[[str], None]) -> None:
+    def _refuse(self, name: str, report: Callable[[str], None], why: str = "") -> None:
         if name not in self._garbage:
-            log.warning("radio=%s prints lines that are no messages: %s", self._receiver.name, name)
+            log.warning("radio=%s prints lines that are no messages: %s %s", self._receiver.name, name, why)
         self._garbage[name] += 1
         if self._state != "running":
             self._reason = f"prints lines that are no messages: {name}"
@@ -215,7 +215,7 @@ class Radio:
         errors.cancel()
         # Pipes that a process which left the group still holds; nothing public closes them.
         child._transport.close()  # type: ignore[attr-defined]
-        log.info("radio=%s pid=%d ended code=%s", self._receiver.name, child.pid, child.returncode)
+        log.debug("radio=%s pid=%d ended code=%s", self._receiver.name, child.pid, child.returncode)
 
 
 async def _at_most(seconds: float, work: Coroutine[object, None, None]) -> None:

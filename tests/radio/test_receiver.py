@@ -229,17 +229,6 @@ def test_many_small_gaps_cost_only_what_they_cut():
     assert receiver.dropped_samples == 20 * 20_000
 
 
-def test_the_time_can_be_set_again():
-    receiver = new_receiver()
-    receiver.feed(dongle(noise(BLOCK)))
-    later = START + timedelta(hours=3)
-    receiver.set_time(later)
-    iq = on_air([Sent(BLOCK / 2, ALICE, 300e3, 22.0)], BLOCK, seed=2)
-    (message,) = receiver.feed(dongle(iq)) + receiver.flush()
-    assert (message.time - later).total_seconds() == pytest.approx(BLOCK / 2 / RATE_HZ, abs=1e-5)
-    assert message.sample == pytest.approx(1.5 * BLOCK, abs=10)
-
-
 @pytest.mark.parametrize("wobble_hz", [0.0, 30e3])
 def test_a_clipped_message_is_heard_once(wobble_hz):
     """16 dB beyond what the converter can take."""

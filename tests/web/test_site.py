@@ -14,6 +14,7 @@ from appliance.supervisor import Health
 from appliance.web.site import serving
 from appliance.web.static import files
 from appliance.web.views import events
+from appliance.web.views.live import MOST_ROWS
 from tests.web.conftest import STATUS, Site
 
 
@@ -85,6 +86,18 @@ async def test_a_tampered_meter_stands_out(site: Site) -> None:
     _, page = await get(site, "/")
     assert 'class="tampered"' in page
     assert "1 / 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
+
+
+async def test_of_very_many_meters_those_heard_last_are_shown(site: Site) -> None:
+    """Anyone can transmit any number of IDs."""
+    for meter_id in range(1, MOST_ROWS + 201):
+        site.hear(meter_id)
+    _, page = await get(site, "/?sort=id&lang=es")
+    rows = Cells(page).rows
+    assert rows[1][0].split()[0] == "201"
+    assert rows[-1][0].split()[0] == str(MOST_ROWS + 200)
+    assert '<span id="count" class="number">1200</span>' in page
+    assert "La tabla muestra los últimos escuchados: 1000" in page
 
 
 async def test_nothing_heard_yet(site: Site) -> None:

@@ -9,13 +9,14 @@ import asyncio
 import json
 import math
 from dataclasses import dataclass, field
+from itertools import islice
 
 from aiohttp import web
 
 from appliance.web.language import language_of
 from appliance.web.parts import PARTS, Parts
 from appliance.web.rendering import count, render
-from appliance.web.views.live import MeterRow, meter_row, status_area
+from appliance.web.views.live import MOST_ROWS, MeterRow, meter_row, status_area
 
 INTERVAL_S = 1.0
 # A page that hears nothing for longer than this takes the line for dead.
@@ -104,7 +105,7 @@ class _Page:
         if everything:
             self._refresh_at_s = now_s + REFRESH_S
         rows = []
-        for meter in ledger.since(0 if everything else since):
+        for meter in islice(ledger.since(0 if everything else since), MOST_ROWS):
             row = meter_row(meter, now)
             if meter.revision > since or self._rates.get(row.dom_id) != row.per_hour:
                 self._rates[row.dom_id] = row.per_hour

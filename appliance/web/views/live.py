@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from aiohttp import web
 
@@ -17,6 +18,8 @@ from appliance.web.rendering import age, html, render
 FULL_BAR_DB = 40.0
 WEAK_DB, FAIR_DB = 12.0, 20.0
 MOST_REASONS = 6
+# Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
+MOST_ROWS = 1000
 LONGEST_SOURCE = 80
 ONE_YEAR_S = 365 * 86_400
 
@@ -93,7 +96,7 @@ class StatusArea:
 
 @dataclass(frozen=True, slots=True)
 class LivePage:
-    """For live.html."""
+    """For live.html. `heard` counts the meters; of very many, `rows` holds those heard last."""
 
     site_name: str
     cursor: str
@@ -104,6 +107,7 @@ class LivePage:
     sorts: tuple[tuple[str, str], ...]
     status: StatusArea
     rows: list[MeterRow]
+    heard: int
 
 
 def _never(moment: datetime | None) -> float:
@@ -134,7 +138,8 @@ def live_page(parts: Parts, sort: str) -> LivePage:
     """The page as of now."""
     now, ledger = parts.now(), parts.store.ledger
     key = SORTS[sort][1]
-    meters = sorted(ledger.meters, key=lambda meter: (key(meter, now), meter.key))
+    latest = islice(ledger.since(0), MOST_ROWS)
+    meters = sorted(latest, key=lambda meter: (key(meter, now), meter.key))
     return LivePage(
         site_name=parts.site_name,
         cursor=f"{parts.run_id}-{ledger.revision}",
@@ -145,6 +150,7 @@ def live_page(parts: Parts, sort: str) -> LivePage:
         sorts=tuple((name, label) for name, (label, _) in SORTS.items()),
         status=status_area(parts, now),
         rows=[meter_row(meter, now) for meter in meters],
+        heard=len(ledger),
     )
 
 
