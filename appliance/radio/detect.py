@@ -84,16 +84,12 @@ class Detector:
 
         iq: complex64 (rows * group,); returns float32 (rows, frame), where white noise of variance σ² gives σ².
         """
-        frame, group = self.geometry.frame, self.geometry.group
-        rows = len(iq) // group
-        power = np.empty((rows, frame), np.float32)
-        step = 64  # rows at a time: the intermediate spectra stay in the processor's cache
-        for start in range(0, rows, step):
-            frames = iq[start * group : (start + step) * group].reshape(-1, FRAME_STRIDE, frame)[:, 0]
-            spectra = scipy.fft.fft(frames * self.window, axis=1, overwrite_x=True).view(np.float32)
-            spectra = spectra.reshape(-1, FRAMES_PER_GROUP, 2 * frame)
-            squares = np.einsum("gfb,gfb->gb", spectra, spectra)
-            np.add(squares[:, 0::2], squares[:, 1::2], out=power[start : start + step])
+        frame = self.geometry.frame
+        frames = iq.reshape(-1, FRAME_STRIDE, frame)[:, 0]
+        spectra = scipy.fft.fft(frames * self.window, axis=1, overwrite_x=True).view(np.float32)
+        spectra = spectra.reshape(-1, FRAMES_PER_GROUP, 2 * frame)
+        squares = np.einsum("gfb,gfb->gb", spectra, spectra)
+        power: NDArray[np.float32] = squares[:, 0::2] + squares[:, 1::2]
         return power
 
     def track_floor(self, power: NDArray[np.float32]) -> None:
@@ -110,9 +106,14 @@ class Detector:
             level = np.minimum(level, 2 * clipped)
         self.floor = np.maximum(level, np.float32(LOWEST_FLOOR))
 
+    def typical_floor(self) -> float:
+        """The median bin's noise floor, which steady carriers do not move."""
+        middle = len(self.floor) // 2
+        return float(np.partition(self.floor, middle)[middle])
+
     def has_carriers(self) -> bool:
         """Whether some bins' floor stands so far above the others' that there are steady carriers in them."""
-        return bool(self.floor.max() > CARRIER_EXCESS * np.median(self.floor))
+        return bool(self.floor.max() > CARRIER_EXCESS * self.typical_floor())
 
     def score(self, power: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """How far a burst that begins in a row stands out, as a line and as a hump.

@@ -24,7 +24,7 @@ from appliance.radio.belief import Belief, Heard
 from appliance.radio.cancel import cancel
 from appliance.radio.demodulate import STEADY, Demodulator
 from appliance.radio.detect import Candidate, Detector
-from appliance.radio.geometry import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
+from appliance.radio.geometry import GROUPS_PER_BLOCK, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
 from appliance.radio.protocols import PROTOCOLS, scm
 
 CANDIDATES_PER_BLOCK = 32
@@ -71,7 +71,7 @@ class Receiver:
         self._kept_rows = 2 * self._guard
         self._kept = self._kept_rows * geometry.group
         self._iq = np.zeros(self._kept + geometry.block, np.complex64)
-        self._rows = np.zeros((self._kept_rows, geometry.frame), np.float32)
+        self._rows = np.zeros((self._kept_rows + GROUPS_PER_BLOCK, geometry.frame), np.float32)
         self._filled = self._kept
         self._origin = -self._kept
         self._heard: list[Heard] = []
@@ -81,7 +81,7 @@ class Receiver:
     @property
     def noise_floor_dbfs(self) -> float | None:
         """Noise in the whole band, in dB of full scale; None before the first block."""
-        floor = float(np.median(self._detector.floor))
+        floor = self._detector.typical_floor()
         return round(10 * np.log10(floor), 1) if floor else None
 
     @property
@@ -135,19 +135,20 @@ class Receiver:
     def _process_block(self) -> list[Message]:
         fresh = self._iq[self._kept :]
         power = self._detector.power(fresh)
-        lively = power[power[:, 1] > 0]  # the rest is a gap filled with zeros
-        if len(lively):
+        lively = power[:, 1] > 0  # the rest is a gap filled with zeros
+        if lively.any():
             self._measure(fresh)
-            self._detector.track_floor(lively)
+            self._detector.track_floor(power if lively.all() else power[lively])
         if self._detector.has_carriers():
-            self._demodulator.expect_carriers(fresh, float(np.median(self._detector.floor)))
+            self._demodulator.expect_carriers(fresh, self._detector.typical_floor())
         else:
             self._demodulator.expect_no_carriers()
-        rows = np.concatenate([self._rows, power])
+        rows = self._rows
+        rows[self._kept_rows :] = power
         found = self._find(rows)
         messages = [self._message(heard) for heard in sorted(found, key=lambda heard: heard.sample)]
         self.messages += len(messages)
-        self._rows = rows[-self._kept_rows :].copy()
+        rows[: self._kept_rows] = rows[-self._kept_rows :]
         self._iq[: self._kept] = self._iq[-self._kept :]
         self._filled = self._kept
         self._origin += self.geometry.block
@@ -155,10 +156,11 @@ class Receiver:
         return messages
 
     def _measure(self, iq: NDArray[np.complex64]) -> None:
-        """Level and clipping, from a sixteenth of the samples."""
-        some = iq[: len(iq) // 16].view(np.float32)
+        """Level and clipping, from a part of the samples."""
+        some = iq[: len(iq) // 32].view(np.float32)
         self._level = 2 * float(np.dot(some, some)) / len(some)
-        self._clipped += int(np.count_nonzero((np.abs(some) >= CLIPPED).reshape(-1, 2).any(axis=1)))
+        limit = np.abs(some) >= CLIPPED
+        self._clipped += int(np.count_nonzero(limit[0::2] | limit[1::2]))
         self._looked_at += len(some) // 2
 
     def _find(self, rows: NDArray[np.float32]) -> list[Heard]:
