@@ -64,7 +64,10 @@ class Inbox:
             self._changed.notify()
 
     def take(self, timeout_s: float) -> tuple[NDArray[np.uint8], int] | None:
-        """The next codes and the samples lost before them, or None if none come in time; raises what `fail` got."""
+        """The next codes and the samples lost before them, or None if none come in time; raises what `fail` got.
+
+        Losses that no codes followed are told with none.
+        """
         with self._changed:
             if not self._queue and self._fault is None:
                 self._changed.wait(timeout_s)
@@ -72,6 +75,9 @@ class Inbox:
                 codes, lost = self._queue.popleft()
                 self._queued_bytes -= codes.size
                 return codes, lost
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                return np.zeros(0, np.uint8), lost
             if self._fault is not None:
                 raise self._fault
             return None
@@ -99,6 +105,9 @@ def live_blocks(
             yield Block(NO_SAMPLES)
             continue
         codes, lost = taken
+        if not codes.size:
+            yield Block(NO_SAMPLES, lost)
+            continue
         last_s = clock()
         frozen_samples = frozen_samples + codes.size // 2 if _is_constant(codes) else 0
         if frozen_samples > FROZEN_S * rate_hz:

@@ -1,4 +1,5 @@
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -29,6 +30,17 @@ def test_what_does_not_fit_is_dropped_and_counted_before_the_next_that_does():
     inbox.put(codes(500))
     assert inbox.take(0)[1] == 1000
     assert inbox.take(0) is None
+
+
+def test_what_was_lost_at_the_very_end_is_told_before_the_fault():
+    inbox = Inbox(1e6, queue_bytes=2000)
+    for _ in range(4):
+        inbox.put(codes(500))
+    inbox.fail(SourceLost("gone"))
+    blocks = live_blocks(inbox, 1e6, lambda: SourceLost("stalled"))
+    assert [(len(block.iq), block.lost) for block in islice(blocks, 3)] == [(500, 0), (500, 0), (0, 1000)]
+    with pytest.raises(SourceLost, match="gone"):
+        next(blocks)
 
 
 def test_what_is_queued_comes_out_before_the_fault():
