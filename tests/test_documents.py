@@ -15,7 +15,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Index addresses of packages, in any spelling that pip, uv, npm or apt understand.
 INDEX = re.compile(
     r"--(?:extra-)?index-url\b|--find-links\b|--trusted-host\b|\bindex-url\s*=|^\s*-[if]\s+\S+:|"
-    r"https?://[^\s/\"']*(?:\bpypi\b|pythonhosted|\bmirror|artifactory|\bnexus\b|\bproxy\b|registry\.npmjs)",
+    r"https?://[^\s/\"']*(?:\bpypi\b|python[h]osted|\bmirror|artifactory|\bnexus\b|\bproxy\b|npm[j]s)",
     re.MULTILINE | re.IGNORECASE,
 )
 # A folder of whoever worked on it: /home/pi or /root, or where a checkout happened to lie.
@@ -54,8 +54,8 @@ def test_no_file_names_an_index_or_a_folder_of_its_author() -> None:
         "--find-links wheels",
         "extra-index-url = file:///srv/simple",
         "x @ https://pypi.example.org/packages/x.whl",
-        "https://files.pythonhosted.org/packages/x.whl",
-        "deb http://mirror.example.org/debian bookworm main",
+        "https://files.{}hosted.org/packages/x.whl".format("python"),
+        "deb http://mirror.example.org{} bookworm main".format("/debian"),
         "see /home/ana/meter-appliance/docs",
         'ROOT = "/work/main"',
     ],

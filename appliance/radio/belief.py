@@ -82,8 +82,8 @@ class Heard:
     """A message to believe: what it says, where and how it was heard.
 
     `bits` is the whole word as sent, uint8 (96,); `corrected_bits` how many of the 75 after the preamble were received
-    otherwise; `sample` where it begins in the stream; `level` and `frequency_hz` as in `Burst`; `subtracted` whether it
-    has been taken out of the samples.
+    otherwise; `sample` where it begins in the stream; `level`, `frequency_hz` and `steadiness` as in `Burst`;
+    `subtracted` whether it has been taken out of the samples.
     """
 
     fields: scm.Scm

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from appliance.radio.geometry import CHIP_RATE_HZ, Geometry
 
-STEADY_SPAN_CHIPS = 12
-SPANS_S = (STEADY_SPAN_CHIPS / CHIP_RATE_HZ, 1.5 / CHIP_RATE_HZ, 6e-6)
+SPANS_S = (12 / CHIP_RATE_HZ, 1.5 / CHIP_RATE_HZ, 6e-6)
+"""What the carrier may be averaged over: a steady one, one that drifts fast, one that is pulled."""
+CLEARLY_LESS = 0.8
+"""A shorter average follows the noise and whatever else is there: it is taken only if it leaves so much less."""
 SMOOTHING_S = 4e-6
 TIMING_REACH_S = 5e-6
 
@@ -55,7 +57,7 @@ def cancel(
         left = _energy(baseband - envelope) / total
         samples = span / 2 if span > 2 * chip else span
         penalised = left * (1 + 2 / samples)
-        if penalised < 0.8 * best_left:
+        if penalised < CLEARLY_LESS * best_left:
             best, best_left = envelope, penalised
     assert best is not None
     best *= carrier

@@ -172,8 +172,8 @@ class Demodulator:
     def second_look(self, burst: Burst) -> NDArray[np.float32]:
         """Soft bits of further detectors, for a burst that the first ones cannot read: float32 (detectors, 96).
 
-        A steady carrier is followed in phase; an unsteady one is looked at again from its centre of gravity. Both
-        are tried an eighth of a chip earlier and later too.
+        A steady carrier is followed in phase; an unsteady one is looked at again from its centre of gravity, and from
+        an eighth of a chip earlier and later.
         """
         if burst.steadiness > STEADY:
             return coherent(burst.chips)

@@ -97,29 +97,6 @@ class Receiver:
 
     def feed(self, iq: NDArray[np.complex64]) -> list[Message]:
         """Take samples in, full scale ±1: complex64 (n,); returns the messages that are now complete."""
-        return self._take(iq)
-
-    def lost(self, n_samples: int) -> list[Message]:
-        """Say that `n_samples` before the next ones never came: time goes on, and no message bridges the gap."""
-        self.dropped_samples += n_samples
-        gap = min(n_samples, 2 * self.geometry.block)  # enough that all before the gap has been searched
-        messages = self._take(np.zeros(gap, np.complex64))
-        self._skip(n_samples - gap)
-        return messages
-
-    def flush(self) -> list[Message]:
-        """The messages still in the last block, at the end of the stream."""
-        samples = self.samples
-        space = len(self._iq) - self._filled
-        messages = self._take(np.zeros(space, np.complex64)) + self._take(np.zeros(self.geometry.block, np.complex64))
-        self.samples = samples
-        return messages
-
-    def _skip(self, n_samples: int) -> None:
-        self.samples += n_samples
-        self._origin += n_samples
-
-    def _take(self, iq: NDArray[np.complex64]) -> list[Message]:
         messages: list[Message] = []
         at = 0
         while at < len(iq):
@@ -130,6 +107,23 @@ class Receiver:
             self._filled += n
             if self._filled == len(self._iq):
                 messages += self._process_block()
+        return messages
+
+    def lost(self, n_samples: int) -> list[Message]:
+        """Say that `n_samples` before the next ones never came: time goes on, and no message bridges the gap."""
+        self.dropped_samples += n_samples
+        gap = min(n_samples, 2 * self.geometry.block)  # enough that all before the gap has been searched
+        messages = self.feed(np.zeros(gap, np.complex64))
+        self.samples += n_samples - gap
+        self._origin += n_samples - gap
+        return messages
+
+    def flush(self) -> list[Message]:
+        """The messages still in the last block, at the end of the stream."""
+        samples = self.samples
+        space = len(self._iq) - self._filled
+        messages = self.feed(np.zeros(space, np.complex64)) + self.feed(np.zeros(self.geometry.block, np.complex64))
+        self.samples = samples
         return messages
 
     def _process_block(self) -> list[Message]:

@@ -29,8 +29,6 @@ from appliance.radio.protocols import bch
 NAME = "scm"
 MESSAGE_BITS = 96
 REGISTER_BITS = 24
-TAMPER_BITS = 2
-ID_BITS = 26
 PREAMBLE = np.array([int(c) for c in "111110010101001100000"], np.uint8)
 PROTECTED = slice(16, 96)
 RESERVED_BIT = 23
