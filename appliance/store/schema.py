@@ -1,0 +1,224 @@
+"""The databases: what is in them, how each is opened, and how an older one becomes today's.
+
+| file                | written                    | holds                                                           |
+|---------------------|----------------------------|-----------------------------------------------------------------|
+| `catalogue.db`      | by the writer, WAL         | boots, clock fixes, meters, events, the list of segments        |
+| `history/live.db`   | by the writer, WAL         | what was heard in the last hours, in the order of arrival       |
+| `history/000001.db` | once, then never again     | a sealed segment: sorted by meter and time, sufficient by itself |
+
+The live database has no index by meter on purpose: with one, each of the meters of a minute would have a page of
+its own to be written, which is some ten times the bytes (measured: `docs/store.md`). Page size and `synchronous`
+were chosen by the same measurement.
+
+Migrations are numbered: `MIGRATIONS[kind][n]` takes a database of version n to n + 1, each in one transaction.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Literal
+
+from appliance.errors import StoreTooNew
+
+Kind = Literal["catalogue", "live", "segment"]
+
+CATALOGUE = "catalogue.db"
+COPY = "catalogue.copy.db"
+HISTORY = "history"
+LIVE = "history/live.db"
+DAMAGED = "damaged"
+HANDOVER = "handover"
+
+BUSY_TIMEOUT_S = 5.0
+# A page of the live database is written several times before it is full: small pages cost the card less.
+LIVE_PAGE_BYTES = 1024
+SEGMENT_PAGE_BYTES = 4096
+# Frames of the log before they are carried over into the live database, about 1 MB.
+LIVE_CHECKPOINT_PAGES = 1000
+
+_CLOCK_TABLES = """
+CREATE TABLE boot (
+    number INTEGER PRIMARY KEY,
+    boot_id TEXT NOT NULL,
+    last_ms INTEGER NOT NULL,
+    system_offset_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE fix (
+    boot INTEGER NOT NULL,
+    ms INTEGER NOT NULL,
+    utc_ms INTEGER NOT NULL,
+    uncertainty_ms INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    PRIMARY KEY (boot, ms, source)
+) STRICT, WITHOUT ROWID;
+"""
+
+_CATALOGUE = (
+    _CLOCK_TABLES
+    + """
+CREATE TABLE meter (
+    number INTEGER PRIMARY KEY,
+    protocol TEXT NOT NULL,
+    meter_id INTEGER NOT NULL,
+    simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+    commodity TEXT NOT NULL,
+    endpoint_type INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    consumption INTEGER NOT NULL,
+    tamper_phy INTEGER,
+    tamper_enc INTEGER,
+    changed_at INTEGER,
+    tamper_changed_at INTEGER,
+    snr_cdb INTEGER,
+    UNIQUE (meter_id, protocol, simulated)
+) STRICT;
+CREATE TABLE event (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    meter INTEGER REFERENCES meter,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_by_time ON event (at);
+CREATE INDEX event_by_meter ON event (meter, kind, at) WHERE meter IS NOT NULL;
+CREATE INDEX event_by_kind ON event (kind, at);
+CREATE TABLE segment (
+    number INTEGER PRIMARY KEY,
+    rank INTEGER NOT NULL,
+    from_at INTEGER NOT NULL,
+    to_at INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    receptions INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    live_to INTEGER NOT NULL
+) STRICT;
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+)
+
+_READING = """
+    meter INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    consumption INTEGER NOT NULL,
+    tamper_phy INTEGER,
+    tamper_enc INTEGER,
+    flags INTEGER NOT NULL
+"""
+_RECEPTION = """
+    meter INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    levels INTEGER NOT NULL,
+    snr_sum_cdb INTEGER NOT NULL,
+    snr_best_cdb INTEGER,
+    frequency_min_hz INTEGER,
+    frequency_max_hz INTEGER,
+    last INTEGER NOT NULL
+"""
+_COVERAGE = "at INTEGER NOT NULL, meters INTEGER NOT NULL, messages INTEGER NOT NULL"
+_EVENT = """
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    meter INTEGER,
+    detail TEXT NOT NULL
+"""
+
+_LIVE = f"""
+CREATE TABLE reading (id INTEGER PRIMARY KEY, {_READING}) STRICT;
+CREATE TABLE reception (id INTEGER PRIMARY KEY, {_RECEPTION}) STRICT;
+CREATE TABLE coverage (id INTEGER PRIMARY KEY, {_COVERAGE}) STRICT;
+CREATE TABLE event (id INTEGER NOT NULL, {_EVENT}) STRICT;
+CREATE TABLE running (one INTEGER PRIMARY KEY CHECK (one = 1), receptions BLOB NOT NULL) STRICT;
+"""
+
+_SEGMENT = (
+    _CLOCK_TABLES
+    + f"""
+CREATE TABLE meter (
+    number INTEGER PRIMARY KEY,
+    protocol TEXT NOT NULL,
+    meter_id INTEGER NOT NULL,
+    simulated INTEGER NOT NULL,
+    commodity TEXT NOT NULL,
+    endpoint_type INTEGER NOT NULL,
+    first_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE event ({_EVENT}) STRICT;
+CREATE TABLE coverage ({_COVERAGE}, PRIMARY KEY (at)) STRICT, WITHOUT ROWID;
+CREATE TABLE reading ({_READING}, PRIMARY KEY (meter, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE reception ({_RECEPTION}, PRIMARY KEY (meter, at)) STRICT, WITHOUT ROWID;
+CREATE TABLE about (
+    number INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    from_at INTEGER NOT NULL,
+    to_at INTEGER NOT NULL,
+    readings INTEGER NOT NULL,
+    receptions INTEGER NOT NULL,
+    live_to INTEGER NOT NULL,
+    replaces TEXT NOT NULL
+) STRICT;
+"""
+)
+
+MIGRATIONS: dict[Kind, tuple[str, ...]] = {"catalogue": (_CATALOGUE,), "live": (_LIVE,), "segment": (_SEGMENT,)}
+
+
+def migrate(connection: sqlite3.Connection, kind: Kind) -> None:
+    """Bring a database to today's version, one transaction a step; a new one begins at version 0."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number, script in enumerate(MIGRATIONS[kind][version:], version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+
+
+def check_version(connection: sqlite3.Connection, kind: Kind, path: Path) -> None:
+    """Raises StoreTooNew when a later version of the program wrote it."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS[kind]):
+        known = len(MIGRATIONS[kind])
+        raise StoreTooNew(f"{path} has the format {version} of a later version; this one knows up to {known}")
+
+
+def read_only(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
+    """A connection that cannot write; `immutable` for sealed segments, which need no locks."""
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def segment_path(directory: Path, number: int) -> Path:
+    """Where the sealed segment of that number lies."""
+    return directory / HISTORY / f"{number:06d}.db"
+
+
+def sums_path(segment: Path) -> Path:
+    """Where the checksums of the pages of a segment lie."""
+    return segment.with_suffix(".sums")
+
+
+def in_words(fault: sqlite3.Error | OSError) -> str:
+    """What went wrong, from a small set of phrases that the page can translate, else SQLite's own text."""
+    if isinstance(fault, OSError):
+        return _ERRNO_WORDS.get(fault.errno or 0, fault.strerror or str(fault))
+    name = getattr(fault, "sqlite_errorname", "")
+    for start, words in _WORDS.items():
+        if name.startswith(start):
+            return words
+    return str(fault)
+
+
+_WORDS = {
+    "SQLITE_FULL": "the card is full",
+    "SQLITE_READONLY": "the card is read-only",
+    "SQLITE_IOERR": "the card reports errors",
+    "SQLITE_CANTOPEN": "the database cannot be opened",
+    "SQLITE_PERM": "the database cannot be opened",
+    "SQLITE_CORRUPT": "the database is damaged",
+    "SQLITE_NOTADB": "the database is damaged",
+    "SQLITE_BUSY": "another program holds the database",
+}
+_ERRNO_WORDS = {28: "the card is full", 122: "the card is full", 30: "the card is read-only", 5: "the card reports errors"}
+PHRASES = tuple(dict.fromkeys(_WORDS.values()))
