@@ -18,6 +18,21 @@ State = Literal["starting", "running", "retrying", "ended"]
 STATES: tuple[State, ...] = ("starting", "running", "retrying", "ended")
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 _PROTOCOL = re.compile(r"[a-z0-9+]{1,16}")
+_TYPES_OF: dict[Commodity, tuple[int, ...]] = {
+    "electric": (4, 5, 7, 8),
+    "gas": (0, 1, 2, 9, 12),
+    "water": (3, 11, 13),
+}
+_COMMODITY_BY_TYPE = {kind: commodity for commodity, kinds in _TYPES_OF.items() for kind in kinds}
+
+
+def commodity_of(endpoint_type: int) -> Commodity:
+    """What an ERT meter of this type usually measures (by the low nibble; there are exceptions).
+
+    >>> commodity_of(8), commodity_of(12), commodity_of(11), commodity_of(6)
+    ('electric', 'gas', 'water', 'unknown')
+    """
+    return _COMMODITY_BY_TYPE.get(endpoint_type & 0xF, "unknown")
 
 
 def format_time(moment: datetime) -> str:

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "appliance.clock": ("appliance.model",),
     "appliance.model": (),
     "appliance.errors": (),
-    "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config"),
+    "appliance.rtlamr": ("appliance.model",),
+    "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr"),
     "appliance.radio.protocols": NOUNS,
     "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols", "appliance.radio.geometry"),
     "appliance.radio.demodulate": (
@@ -38,7 +39,7 @@ MAY_IMPORT = {
         "appliance.radio.geometry",
         "appliance.radio.detect",
     ),
-    "appliance.store": (*NOUNS, "appliance.clock", "appliance.config"),
+    "appliance.store": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr"),
     "appliance.sync": (*NOUNS, "appliance.clock", "appliance.config", "appliance.store"),
     "appliance.web": (
         *NOUNS,
@@ -65,6 +66,7 @@ THIRD_PARTY = {
     "pyrtlsdrlib": ("appliance.radio.sources",),
     "aiosqlite": ("appliance.store",),
     "sqlite3": ("appliance.store",),
+    "cryptography": ("appliance.store", "appliance.sync", "appliance.aggregator"),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web", "appliance.aggregator"),
     "sqlalchemy": ("appliance.aggregator",),

@@ -18,6 +18,7 @@ from appliance.model import (
     STATES,
     Message,
     RadioStatus,
+    commodity_of,
     format_time,
     from_json,
     parse_time,
@@ -163,3 +164,12 @@ def test_the_documented_fields_are_those_of_the_model(kind: type, heading: str) 
     model = [f.name for f in fields(kind) if f.name not in ("extra", "detail" if kind is RadioStatus else "")]
     assert set(documented) | {"time"} == set(model)
     assert len(documented) == len(set(documented))
+
+
+def test_the_commodity_of_each_type_of_endpoint():
+    table = [commodity_of(endpoint_type) for endpoint_type in range(16)]
+    assert [n for n, name in enumerate(table) if name == "electric"] == [4, 5, 7, 8]
+    assert [n for n, name in enumerate(table) if name == "gas"] == [0, 1, 2, 9, 12]
+    assert [n for n, name in enumerate(table) if name == "water"] == [3, 11, 13]
+    assert [n for n, name in enumerate(table) if name == "unknown"] == [6, 10, 14, 15]
+    assert commodity_of(0xA8) == "electric"

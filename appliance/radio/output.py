@@ -11,13 +11,13 @@ Only `json` has status lines. With the others, changes of state go to the log, s
 
 import csv
 import io
-import json
 import logging
 from collections.abc import Callable
 from typing import TextIO
 
 from appliance.errors import StoreError
 from appliance.model import Message, RadioStatus, format_time
+from appliance.rtlamr import to_rtlamr
 
 CSV_FIELDS = (
     "time",
@@ -132,21 +132,19 @@ def _or_dash(value: int | None) -> str:
 def _rtlamr(message: Message, rate_hz: int) -> str | None:
     if message.protocol != "scm":
         return None
-    record = {
-        "Time": format_time(message.time),
-        "Offset": 2 * message.sample,
-        "Length": 2 * round(SCM_BITS * rate_hz / BITS_PER_S),
-        "Type": "SCM",
-        "Message": {
-            "ID": message.meter_id,
-            "Type": message.endpoint_type,
-            "TamperPhy": message.tamper_phy,
-            "TamperEnc": message.tamper_enc,
-            "Consumption": message.consumption,
-            "ChecksumVal": message.checksum,
-        },
-    }
-    return json.dumps(record, separators=(",", ":"))
+    assert message.tamper_phy is not None
+    assert message.tamper_enc is not None
+    return to_rtlamr(
+        message.time,
+        message.meter_id,
+        message.endpoint_type,
+        message.tamper_phy,
+        message.tamper_enc,
+        message.consumption,
+        checksum=message.checksum,
+        offset=2 * message.sample,
+        length=2 * round(SCM_BITS * rate_hz / BITS_PER_S),
+    )
 
 
 FORMATS: dict[str, Callable[[Message, int], str | None]] = {

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from appliance.errors import UsageError
-from appliance.model import Message
+from appliance.model import Message, commodity_of
 from appliance.radio.belief import Belief, Heard
 from appliance.radio.cancel import cancel
 from appliance.radio.demodulate import STEADY, Demodulator
@@ -263,7 +263,7 @@ class Receiver:
             protocol=scm.NAME,
             meter_id=fields.meter_id,
             endpoint_type=fields.endpoint_type,
-            commodity=scm.commodity_of(fields.endpoint_type),
+            commodity=commodity_of(fields.endpoint_type),
             tamper_phy=fields.tamper_phy,
             tamper_enc=fields.tamper_enc,
             consumption=fields.consumption,

@@ -22,7 +22,7 @@ from typing import cast
 from appliance.config import Receiver
 from appliance.errors import SourceLost
 from appliance.model import Message, RadioStatus, ReceiverState, State, from_json
-from appliance.radio.rtlamr import START, from_rtlamr
+from appliance.rtlamr import START, from_rtlamr
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from appliance.model import Commodity
 from appliance.radio.protocols import bch
 
 NAME = "scm"
@@ -32,13 +31,6 @@ REGISTER_BITS = 24
 PREAMBLE = np.array([int(c) for c in "111110010101001100000"], np.uint8)
 PROTECTED = slice(16, 96)
 RESERVED_BIT = 23
-
-_TYPES_OF: dict[Commodity, tuple[int, ...]] = {
-    "electric": (4, 5, 7, 8),
-    "gas": (0, 1, 2, 9, 12),
-    "water": (3, 11, 13),
-}
-_COMMODITY_BY_TYPE = {kind: commodity for commodity, kinds in _TYPES_OF.items() for kind in kinds}
 
 
 class Scm(NamedTuple):
@@ -51,15 +43,6 @@ class Scm(NamedTuple):
     consumption: int
     checksum: int = 0
     reserved: int = 0
-
-
-def commodity_of(endpoint_type: int) -> Commodity:
-    """What a meter of this type usually measures (by the low nibble; there are exceptions).
-
-    >>> commodity_of(8), commodity_of(12), commodity_of(11), commodity_of(6)
-    ('electric', 'gas', 'water', 'unknown')
-    """
-    return _COMMODITY_BY_TYPE.get(endpoint_type & 0xF, "unknown")
 
 
 def encode(

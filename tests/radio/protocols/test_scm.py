@@ -85,14 +85,5 @@ def test_the_reserved_bit_changes_no_field():
     assert bch.syndrome(set_[scm.PROTECTED]) == 0
 
 
-def test_commodities():
-    table = [scm.commodity_of(endpoint_type) for endpoint_type in range(16)]
-    assert [n for n, name in enumerate(table) if name == "electric"] == [4, 5, 7, 8]
-    assert [n for n, name in enumerate(table) if name == "gas"] == [0, 1, 2, 9, 12]
-    assert [n for n, name in enumerate(table) if name == "water"] == [3, 11, 13]
-    assert [n for n, name in enumerate(table) if name == "unknown"] == [6, 10, 14, 15]
-    assert scm.commodity_of(0xA8) == "electric"
-
-
 def test_the_table_of_protocols_names_it():
     assert PROTOCOLS[scm.NAME] is scm
