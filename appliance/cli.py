@@ -131,10 +131,10 @@ def _receive(
 ) -> int:
     from datetime import UTC, datetime
 
+    from appliance.progress import Progress
     from appliance.radio.listen import Listener
     from appliance.radio.memory import keep_freed_memory
     from appliance.radio.output import Output
-    from appliance.radio.progress import Progress
 
     keep_freed_memory()
     decoding = status_interval_s is None
@@ -158,7 +158,7 @@ def _receive(
 
 
 def _record(arguments: argparse.Namespace) -> int:
-    from appliance.radio.progress import Progress
+    from appliance.progress import Progress
     from appliance.radio.record import record
     from appliance.radio.stop import StopNow
 

@@ -180,7 +180,7 @@ def test_decoding_loads_nothing_of_the_site():
 
 
 def test_progress_is_for_terminals_only(tmp_path):
-    from appliance.radio.progress import Progress
+    from appliance.progress import Progress
 
     now_s = [0.0]
     terminal, far_end = pty.openpty()

@@ -22,15 +22,19 @@ MAY_IMPORT = {
     "appliance.cli": EVERYTHING,
     "appliance.app": (
         *NOUNS,
-        *(f"appliance.{p}" for p in ("supervisor", "config", "clock", "radio", "store", "web", "sync")),
+        *(f"appliance.{p}" for p in ("supervisor", "notify", "config", "clock", "radio", "store", "web", "sync")),
     ),
     "appliance.supervisor": NOUNS,
+    "appliance.notify": (),
+    "appliance.status": (*NOUNS, "appliance.config"),
+    "appliance.doctor": (*NOUNS, "appliance.config", "appliance.status", "appliance.radio.sources.usb"),
     "appliance.config": ("appliance.errors",),
     "appliance.clock": ("appliance.model",),
     "appliance.model": (),
     "appliance.errors": (),
     "appliance.rtlamr": ("appliance.model",),
-    "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr"),
+    "appliance.progress": (),
+    "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
     "appliance.radio.protocols": NOUNS,
     "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols", "appliance.radio.geometry"),
     "appliance.radio.demodulate": (
@@ -39,7 +43,7 @@ MAY_IMPORT = {
         "appliance.radio.geometry",
         "appliance.radio.detect",
     ),
-    "appliance.store": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr"),
+    "appliance.store": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
     "appliance.sync": (*NOUNS, "appliance.clock", "appliance.config", "appliance.store"),
     "appliance.web": (
         *NOUNS,
@@ -69,6 +73,7 @@ THIRD_PARTY = {
     "cryptography": ("appliance.store", "appliance.sync", "appliance.aggregator"),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web", "appliance.aggregator"),
+    "prometheus_client": ("appliance.web",),
     "sqlalchemy": ("appliance.aggregator",),
 }
 

@@ -22,8 +22,8 @@ from typing import BinaryIO, TextIO
 from appliance import __version__
 from appliance.errors import StoreError, UsageError
 from appliance.model import format_time, parse_time
+from appliance.progress import Progress
 from appliance.radio import sigmf
-from appliance.radio.progress import Progress
 from appliance.radio.protocols import scm
 from appliance.radio.simulate import CHIP_RATE_HZ, DEFAULT_METERS, MAX_METERS, Heard, Neighbourhood
 from appliance.radio.sources import SourceSettings, check_rate
