@@ -1,5 +1,8 @@
 """The settings: one TOML file read into frozen dataclasses, each wrong entry refused by name.
 
+`load` refuses a file with any wrong entry. `read`, for the appliance that runs, keeps what can be used and tells
+what is wrong beside it: a wrong `[[receiver]]` is left out, of `[site]` and `[web]` what is wrong gets its default.
+
 Every setting is a field with its default, unit, limits and help beside it; `docs/configuration.md` is made
 from these fields by `reference()`, and a test fails when the two differ.
 """
@@ -9,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -68,6 +71,11 @@ class Web:
         pattern=r"[A-Za-z0-9.-]{1,253}",
         words="a list of host names",
     )
+
+    @property
+    def near_host(self) -> str:
+        """The address at which a program on this machine reaches the page."""
+        return {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +163,32 @@ class Config:
     @property
     def demonstration(self) -> bool:
         """Nothing but the simulated neighbourhood is heard."""
-        return all(r.source == "simulated" and not r.command for r in self.receivers)
+        return bool(self.receivers) and all(r.source == "simulated" and not r.command for r in self.receivers)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An entry that is wrong: the part that it keeps from working, and what is wrong with it and what is allowed.
+
+    `part` is "receiver" and its name, the name of another table, or "file" where nothing in it can be trusted.
+    """
+
+    part: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a file says: the settings that can be used, and what is wrong in it. `path` is None without a file."""
+
+    path: Path | None
+    config: Config
+    wrong: tuple[Wrong, ...] = ()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is sure where readings belong, so that receiving and storing may start."""
+        return not any(wrong.part in ("file", "store") for wrong in self.wrong)
 
 
 TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "receiver": Receiver}
@@ -167,62 +200,107 @@ def load(path: Path | None = None) -> Config:
 
     Raises ConfigError naming the file and every entry that is wrong.
     """
+    path = find(path)
+    return Config() if path is None else parse(_document(path), str(path))
+
+
+def read(path: Path | None = None) -> Draft:
+    """As `load`, but what is wrong in the file is told, not raised.
+
+    Raises ConfigError when there is no such file as `path`.
+    """
+    path = find(path)
     if path is None:
-        path = next((p for p in SEARCHED if p.exists()), None)
-        if path is None:
-            return Config()
+        return Draft(None, Config())
+    try:
+        config, wrong = _examine(_document(path))
+    except ConfigError as fault:
+        if isinstance(fault.__cause__, FileNotFoundError):
+            raise
+        return Draft(path, Config(receivers=()), (Wrong("file", str(fault)),))
+    return Draft(path, config, tuple(wrong))
+
+
+def find(path: Path | None) -> Path | None:
+    """The file to be read: `path`, else the first of `SEARCHED` that exists."""
+    return path or next((p for p in SEARCHED if p.exists()), None)
+
+
+def parse(document: Mapping[str, Any], where: str = "configuration") -> Config:
+    """The settings of a TOML document; `where` names it in errors. Raises ConfigError."""
+    config, wrong = _examine(document)
+    if wrong:
+        raise ConfigError(f"{where}: " + "; ".join(one.words for one in wrong))
+    return config
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
         # Editors of Windows begin a file with a byte order mark.
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as fault:
         raise ConfigError(f"{path}: cannot be read: {fault.strerror}", "Check the path given with --config.") from fault
     except UnicodeDecodeError as fault:
         raise ConfigError(f"{path}: is not UTF-8 text: {fault.reason} at byte {fault.start}") from fault
     except (ValueError, RecursionError) as fault:
         raise ConfigError(f"{path}: is not TOML: {fault}") from fault
-    return parse(document, str(path))
 
 
-def parse(document: Mapping[str, Any], where: str = "configuration") -> Config:
-    """The settings of a TOML document; `where` names it in errors. Raises ConfigError."""
-    wrong: list[str] = []
+def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
+    """The settings that can be used, and what is wrong."""
+    wrong: list[Wrong] = []
     parts: dict[str, Any] = {}
     for table, content in document.items():
         if table not in TABLES:
-            wrong.append(f"[{table}] is not a table{_nearest(table, TABLES)}")
+            # A table that was misspelt is taken for the one that was meant; one of another version is passed over.
+            meant = _near(table, TABLES) or table
+            wrong.append(Wrong(meant, f"[{table}] is not a table{_nearest(table, TABLES)}"))
         elif table != REPEATED:
             if isinstance(content, dict):
-                parts[table] = _table(TABLES[table], content, table, wrong)
+                parts[table], found = _table(TABLES[table], content, table)
+                wrong.extend(Wrong(table, words) for words in found)
             else:
-                wrong.append(f"{table} must be a table, written [{table}]")
+                wrong.append(Wrong(table, f"{table} must be a table, written [{table}]"))
         elif isinstance(content, list) and all(isinstance(entry, dict) for entry in content):
-            receivers = [_table(Receiver, {"name": _name(n), **c}, REPEATED, wrong) for n, c in enumerate(content)]
-            parts["receivers"] = tuple(receivers)
-            _check_receivers(receivers, content, wrong)
+            parts["receivers"], found_here = _receivers(content)
+            wrong.extend(found_here)
         else:
-            wrong.append(f"{table} must be a list of tables, each written [[{table}]]")
-    if wrong:
-        raise ConfigError(f"{where}: " + "; ".join(wrong))
-    if not parts.get("receivers"):
+            wrong.append(Wrong(REPEATED, f"{table} must be a list of tables, each written [[{table}]]"))
+    if any(one.part.split()[0] == REPEATED for one in wrong):
+        # What was meant to be heard is not known: a simulated street in its place would be a lie.
+        parts.setdefault("receivers", ())
+    elif not parts.get("receivers"):
         parts.pop("receivers", None)
-    return Config(**parts)
+    return Config(**parts), wrong
 
 
-def _name(position: int) -> str:
-    return "radio" if position == 0 else f"radio{position + 1}"
+def _receivers(content: list[dict[str, Any]]) -> tuple[tuple[Receiver, ...], list[Wrong]]:
+    """The receivers that are set as they should be, and what is wrong with the others."""
+    good: dict[str, Receiver] = {}
+    wrong: list[Wrong] = []
+    for position, entry in enumerate(content):
+        default = "radio" if position == 0 else f"radio{position + 1}"
+        receiver, found = _table(Receiver, {"name": default, **entry}, REPEATED)
+        if receiver.name != entry.get("name"):
+            receiver = replace(receiver, name=default)
+        if receiver.name in good:
+            found.append(f"receiver.name = {receiver.name!r} is used twice")
+            # Its table's place tells it from the one that has the name.
+            receiver = replace(receiver, name=f"number {position + 1}")
+        if entry.get("command") and "source" in entry:
+            found.append("receiver has both source and command: keep one")
+        wrong.extend(Wrong(f"{REPEATED} {receiver.name}", words) for words in found)
+        if not found:
+            good[receiver.name] = receiver
+    return tuple(good.values()), wrong
 
 
-def _check_receivers(receivers: list[Any], content: list[dict[str, Any]], wrong: list[str]) -> None:
-    names = [receiver.name for receiver in receivers]
-    wrong.extend(f"receiver.name = {name!r} is used twice" for name in sorted({n for n in names if names.count(n) > 1}))
-    if any(entry.get("command") and "source" in entry for entry in content):
-        wrong.append("receiver has both source and command: keep one")
-
-
-def _table(kind: type, content: Mapping[str, Any], table: str, wrong: list[str]) -> Any:
+def _table(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, list[str]]:
+    """A table's settings, those that are wrong left at their defaults, and what is wrong with them."""
     known = {f.name: f for f in fields(kind)}
     hints = get_type_hints(kind)
     values = {}
+    wrong = []
     for key, value in content.items():
         if key not in known:
             wrong.append(f"{table}.{key} is not a setting{_nearest(key, known)}")
@@ -231,12 +309,16 @@ def _table(kind: type, content: Mapping[str, Any], table: str, wrong: list[str])
             values[key] = _value(hints[key], value, known[key].metadata)
         except ValueError as fault:
             wrong.append(f"{table}.{key} = {value!r:.60} must be {fault}")
-    return kind(**values)
+    return kind(**values), wrong
 
 
 def _nearest(word: str, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]}?)" if near else f"; there are {', '.join(known)}"
+    near = _near(word, known)
+    return f" (did you mean {near}?)" if near else f"; there are {', '.join(known)}"
+
+
+def _near(word: str, known: Mapping[str, Any]) -> str:
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
 
 
 def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:

@@ -3,6 +3,9 @@
 A task is a coroutine function that is given a `Report` to say how it does while it runs. When it raises, it is
 started again after a pause with capped exponential back-off and full jitter, so that parts that failed together
 do not come back together. (Full jitter: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.)
+
+A vital task is one without which the process is of no use. Each of its reports is progress, good or bad, and it
+owes one every so often; `stalled` names those that are behind, and the watchdog is fed only while it names none.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+STALLED_HINT = "The program is started again by itself where systemd watches it; otherwise start it again."
 # A task that ran so long before it failed starts over with the shortest pause.
 STEADY_S = 120.0
 
@@ -34,7 +38,10 @@ class Health:
 
 
 Report = Callable[[str], None]
-"""Called by a task with why it works less than it should, or with an empty text when it does again."""
+"""Called by a task with why it works less than it should, or with an empty text when it does again.
+
+A vital task calls it in good time also when nothing changed.
+"""
 
 Main = Callable[[Report], Awaitable[None]]
 
@@ -65,6 +72,14 @@ class Backoff:
         self._tries = 0
 
 
+@dataclass(slots=True)
+class _Vital:
+    """When a vital task last reported, and how soon it has to again."""
+
+    within_s: float
+    progress_s: float
+
+
 class Supervisor:
     """Runs named tasks until `stop`; `health` tells how each of them is."""
 
@@ -79,20 +94,35 @@ class Supervisor:
         self._uniform = uniform
         self._health: dict[str, Health] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._vital: dict[str, _Vital] = {}
 
     @property
     def health(self) -> Mapping[str, Health]:
-        """How each task is, by name."""
-        return self._health
+        """How each task is, by name; one that is stalled has failed, whatever it said last."""
+        health = dict(self._health)
+        for name in self.stalled():
+            reason = f"no progress for {self._monotonic() - self._vital[name].progress_s:.0f} s"
+            health[name] = Health("failed", reason, STALLED_HINT, health[name].failures)
+        return health
 
-    def start(self, name: str, main: Main) -> None:
-        """Run `main` under `name` from now on."""
+    def stalled(self) -> list[str]:
+        """The vital tasks that did not report in time."""
+        now_s = self._monotonic()
+        return [name for name, vital in self._vital.items() if now_s - vital.progress_s > vital.within_s]
+
+    def start(self, name: str, main: Main, vital_within_s: float | None = None) -> None:
+        """Run `main` under `name` from now on; if it is vital, it reports at least every `vital_within_s`."""
         self._health[name] = Health()
+        if vital_within_s is not None:
+            self._vital[name] = _Vital(vital_within_s, self._monotonic())
         self._tasks[name] = asyncio.create_task(self._keep_running(name, main), name=name)
 
     async def stop(self, *names: str) -> None:
         """Cancel the named tasks, all if none is named, and wait until they have cleaned up."""
-        tasks = [self._tasks.pop(name) for name in names or tuple(self._tasks)]
+        names = names or tuple(self._tasks)
+        tasks = [self._tasks.pop(name) for name in names]
+        for name in names:
+            self._vital.pop(name, None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -115,6 +145,8 @@ class Supervisor:
             await self._sleep(backoff.next_s())
 
     def _report(self, name: str, reason: str) -> None:
+        if vital := self._vital.get(name):
+            vital.progress_s = self._monotonic()
         before = self._health[name]
         state: Literal["healthy", "degraded"] = "degraded" if reason else "healthy"
         self._health[name] = replace(before, state=state, reason=reason, hint="")

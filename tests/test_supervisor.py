@@ -114,6 +114,51 @@ async def test_reports_change_health_and_only_transitions_are_logged(caplog: pyt
     await supervisor.stop()
 
 
+async def test_a_vital_task_that_says_nothing_is_stalled_until_it_does() -> None:
+    clock = Clock()
+    supervisor = clock.supervisor()
+    speak, spoken = asyncio.Event(), asyncio.Event()
+
+    async def hangs(report: Callable[[str], None]) -> None:
+        while True:
+            await speak.wait()
+            speak.clear()
+            report("the card is full")
+            spoken.set()
+
+    supervisor.start("store", hangs, vital_within_s=60)
+    supervisor.start("radio", hangs)
+    clock.now_s = 60
+    assert supervisor.stalled() == []
+    clock.now_s = 61
+    assert supervisor.stalled() == ["store"]
+    assert supervisor.health["store"].state == "failed"
+    assert supervisor.health["store"].reason == "no progress for 61 s"
+    assert supervisor.health["radio"].state == "healthy"
+    speak.set()
+    await spoken.wait()
+    assert supervisor.stalled() == []
+    assert supervisor.health["store"].reason == "the card is full"
+    clock.now_s = 1000
+    await supervisor.stop()
+    assert supervisor.stalled() == []
+
+
+async def test_a_vital_task_that_only_fails_makes_no_progress() -> None:
+    clock = Clock()
+    supervisor = clock.supervisor()
+
+    async def fails(report: Callable[[str], None]) -> None:
+        raise SourceLost("again")
+
+    supervisor.start("site", fails, vital_within_s=60)
+    while clock.now_s <= 60:
+        await asyncio.sleep(0)
+    assert supervisor.stalled() == ["site"]
+    assert supervisor.health["site"].failures > 1
+    await supervisor.stop()
+
+
 async def test_stop_waits_until_tasks_have_cleaned_up() -> None:
     supervisor = Supervisor()
     cleaned = []

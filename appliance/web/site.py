@@ -10,9 +10,10 @@ from appliance.errors import ConfigError
 from appliance.web.connections import listen
 from appliance.web.errors import show_errors
 from appliance.web.parts import PARTS, Parts
-from appliance.web.routes import ROUTES
+from appliance.web.routes import HALTED_ROUTES, ROUTES
 from appliance.web.security import add_headers, check_host
 from appliance.web.views.events import STREAMS, Streams
+from appliance.web.views.metrics import REGISTRY, registry
 
 # Nothing is ever sent to the site.
 LARGEST_BODY_BYTES = 1024
@@ -24,7 +25,8 @@ def build(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[show_errors, check_host], client_max_size=LARGEST_BODY_BYTES)
     app[PARTS] = parts
     app[STREAMS] = Streams()
-    app.add_routes(ROUTES)
+    app[REGISTRY] = registry(parts)
+    app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
     return app

@@ -84,8 +84,13 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class StatusArea:
-    """For _status.html. `store_trouble` is why readings wait in memory, empty if they do not."""
+    """For _status.html. `store_trouble` is why readings wait in memory, empty if they do not.
 
+    `wrong` is what is wrong in `config_file`.
+    """
+
+    wrong: tuple[str, ...]
+    config_file: str
     simulated: bool
     only_simulated: bool
     store_trouble: str
@@ -185,6 +190,8 @@ def status_area(parts: Parts, now: datetime) -> StatusArea:
     receivers = parts.receivers()
     store = parts.health().get("store")
     return StatusArea(
+        wrong=tuple(one.words for one in parts.wrong),
+        config_file=parts.config_file,
         simulated=any(receiver.simulated for receiver in receivers),
         only_simulated=all(receiver.simulated for receiver in receivers),
         store_trouble=store.reason if store else "",
