@@ -2,6 +2,9 @@
 
 The order matters at both ends: the data directory is locked and the port taken before any radio starts, so that
 what a person must put right is said at once; at the end the receivers stop first and the store writes last.
+
+A wrong configuration keeps only the part from running that it is wrong for, and the site says so. While it is
+wrong its file is watched, and what is corrected is taken up by starting the parts anew.
 """
 
 import asyncio
@@ -9,68 +12,157 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-from appliance.config import Config
+from appliance.config import Draft, read
+from appliance.errors import ConfigError
+from appliance.notify import Notifier
 from appliance.radio.task import Radio
 from appliance.store.lock import sole_user
 from appliance.store.writer import Store
-from appliance.supervisor import Supervisor
+from appliance.supervisor import Health, Supervisor
+from appliance.web import probe
 from appliance.web.parts import Parts
 from appliance.web.site import serving
 
 log = logging.getLogger(__name__)
 
 SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
+HINT_WRONG = "Correct it in the configuration file; the change is taken up by itself."
+# The store reports at least every commit interval, which is 60 s at most; a card may be slow.
+STORE_VITAL_WITHIN_S = 180.0
+# A file that stayed as it is from one look to the next is one that its editor is done with.
+LOOK_S = 3.0
 
 
-async def run(config: Config, stop: asyncio.Event | None = None) -> None:
-    """Run the appliance until SIGTERM or SIGINT, or until `stop` is set.
+async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> None:
+    """Run the appliance set up by `path` until SIGTERM or SIGINT, or until `stop` is set.
 
-    Raises AlreadyRunning, StoreError (data directory, or one of a later version) or ConfigError (port).
+    Raises AlreadyRunning, StoreError (data directory, or one of a later version) or ConfigError (port, no such file).
     """
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
+    notifier = Notifier()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        with sole_user(config.store.directory):
-            await _run(config, stop)
+        draft: Draft | None = read(path)
+        while draft:
+            draft = await _run(draft, stop, notifier)
     finally:
+        notifier.stopping()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-async def _run(config: Config, stop: asyncio.Event) -> None:
+async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft | None:
+    """Run what `draft` allows until `stop`, or until the file says something else; returns that."""
+    config = draft.config
+    # Made here, it touches nothing until it is opened.
     store = Store(config.store.directory, config.store.commit_interval_s)
     supervisor = Supervisor()
-    radios = [Radio(receiver, store.hear) for receiver in config.receivers]
+    radios = [Radio(receiver, store.hear) for receiver in config.receivers if draft.keeps]
+    refused = refusals(draft)
     parts = Parts(
         site_name=config.site.name,
         names=config.web.names,
         store=store,
         receivers=lambda: [radio.state for radio in radios],
-        health=lambda: supervisor.health,
+        health=lambda: {**refused, **supervisor.health},
+        config_file=str(draft.path or ""),
+        wrong=draft.wrong,
+        halted=not draft.keeps,
     )
-    await store.open()
+    for name, health in refused.items():
+        log.error("part=%s refused: %s", name, health.reason)
+    async with contextlib.AsyncExitStack() as held:
+        if draft.keeps:
+            held.enter_context(sole_user(config.store.directory))
+            await store.open()
+            held.push_async_callback(store.close)
+        port = await held.enter_async_context(serving(parts, config.web.host, config.web.port))
+        if config.demonstration:
+            log.warning(SIMULATED)
+        _announce(config.web.host, port)
+        held.push_async_callback(supervisor.stop)
+        supervisor.start(
+            "site",
+            lambda report: probe.watch(report, config.web.near_host, port),
+            vital_within_s=probe.VITAL_WITHIN_S,
+        )
+        if draft.keeps:
+            supervisor.start("store", store.run, vital_within_s=STORE_VITAL_WITHIN_S)
+        notifier.ready()
+        if notifier.told:
+            supervisor.start("watchdog", lambda _report: notifier.feed(supervisor.stalled, lambda: in_words(parts)))
+        radio_names = [f"receiver {radio.state.name}" for radio in radios]
+        for name, radio in zip(radio_names, radios, strict=True):
+            supervisor.start(name, radio.run)
+        try:
+            return await _stopped_or_corrected(draft, stop)
+        finally:
+            log.info("stopping")
+            await supervisor.stop(*radio_names)
+
+
+def refusals(draft: Draft) -> dict[str, Health]:
+    """The health of what a wrong configuration keeps from running: each receiver, and the rest as one."""
+    reasons: dict[str, list[str]] = {}
+    for wrong in draft.wrong:
+        part = wrong.part if wrong.part.startswith("receiver ") else "configuration"
+        reasons.setdefault(part, []).append(wrong.words)
+    # What concerns the file as a whole names it already.
+    return {
+        part: Health("failed", f"{draft.path}: {'; '.join(words).removeprefix(f'{draft.path}: ')}", HINT_WRONG)
+        for part, words in reasons.items()
+    }
+
+
+def in_words(parts: Parts) -> str:
+    """The state in one line, for `systemctl status`."""
+    trouble = [f"{name}: {part.reason}" for name, part in parts.health().items() if part.state != "healthy"]
+    return "; ".join([f"{len(parts.store.ledger)} meters known", *trouble])
+
+
+async def _stopped_or_corrected(draft: Draft, stop: asyncio.Event) -> Draft | None:
+    stopped = asyncio.create_task(stop.wait())
+    corrected = asyncio.create_task(correction(draft))
     try:
-        async with serving(parts, config.web.host, config.web.port) as port:
-            if config.demonstration:
-                log.warning(SIMULATED)
-            _announce(config.web.host, port)
-            supervisor.start("store", store.run)
-            radio_names = [f"receiver {radio.state.name}" for radio in radios]
-            for name, radio in zip(radio_names, radios, strict=True):
-                supervisor.start(name, radio.run)
-            try:
-                await stop.wait()
-                log.info("stopping")
-            finally:
-                await supervisor.stop(*radio_names)
-                await supervisor.stop()
+        await asyncio.wait([stopped, corrected], return_when=asyncio.FIRST_COMPLETED)
+        return None if stopped.done() else corrected.result()
     finally:
-        await store.close()
+        for task in (stopped, corrected):
+            task.cancel()
+        await asyncio.gather(stopped, corrected, return_exceptions=True)
+
+
+async def correction(draft: Draft, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Draft:
+    """What the file says once it says something else than `draft`; never, if nothing in that is wrong."""
+    path = draft.path
+    if path is None or not draft.wrong:
+        await asyncio.Event().wait()
+    assert path is not None
+    taken = seen = None
+    while True:
+        await sleep(LOOK_S)
+        before, seen = seen, _version(path)
+        if seen is None or seen != before or seen == taken:
+            continue
+        taken = seen
+        # It may go away while it is read, as it does when an editor puts a new one in its place.
+        with contextlib.suppress(ConfigError):
+            if (found := read(path)) != draft:
+                return found
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """What tells one version of a file from the next; None if there is no file."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
 
 
 def _announce(host: str, port: int) -> None:

@@ -110,11 +110,23 @@ def _drop_standard_output() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     import asyncio
 
-    from appliance import app, config
+    from appliance import app
 
-    asyncio.run(app.run(config.load(arguments.config)))
+    asyncio.run(app.run(arguments.config))
     _drop_standard_output()
     return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from appliance import config, status
+
+    return status.report(config.read(arguments.config).config.web, sys.stdout)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from appliance import config, doctor
+
+    return doctor.examine(config.read(arguments.config), sys.stdout, sys.stderr)
 
 
 def _listen(arguments: argparse.Namespace) -> int:
@@ -225,6 +237,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     run = _command(commands, "run", _run, "receive, keep the readings and serve the site")
     run.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
+
+    status = _command(commands, "status", _status, "say how the running appliance is")
+    doctor = _command(commands, "doctor", _doctor, "look for what is wrong with this machine, and say what to do")
+    for parser_of_one in (status, doctor):
+        parser_of_one.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
 
     listen = _command(commands, "listen", _listen, "receive from a radio and print what is heard")
     _add_source(listen)

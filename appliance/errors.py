@@ -10,7 +10,8 @@
     │   └── SourceHung             the driver does not return: only a new process helps (exit 75)
     ├── StoreError                 the readings cannot be kept                          (exit 74)
     │   └── StoreTooNew            written by a later version: that one must read it
-    └── AlreadyRunning             another instance has the same data directory         (exit 73)
+    ├── AlreadyRunning             another instance has the same data directory         (exit 73)
+    └── NotRunning                 no instance answers                                  (exit 69)
 
 The exit codes are those of BSD's sysexits.h where it has one that fits; `docs/commands.md` lists them.
 A frame that does not decode is no error: it is a named refusal, counted by the receiver.
@@ -80,3 +81,9 @@ class StoreTooNew(StoreError):
 class AlreadyRunning(ApplianceError):
     hint = "Stop the other instance first, or give this one a data directory of its own."
     exit_code = 73
+
+
+class NotRunning(ApplianceError):
+    hint = "Start it with 'appliance run', or 'systemctl start meter-appliance' where it starts with the machine."
+    exit_code = 69
+    retryable = True

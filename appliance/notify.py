@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 # How often STATUS= is brought up to date where no watchdog asks for more.
 STATUS_INTERVAL_S = 20.0
+# How long to wait when systemd has many messages before it, as while the machine starts.
+FULL_S = 0.5
 
 
 class Notifier:
@@ -29,6 +31,11 @@ class Notifier:
         """Silence for so long, and systemd ends the program and starts it again; None if it does not watch."""
         self._status = ""
         self._unheard = False
+
+    @property
+    def told(self) -> bool:
+        """Whether somebody wants to be told."""
+        return bool(self._address)
 
     def ready(self) -> None:
         """The program is up."""
@@ -73,10 +80,10 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as one:
-                one.setblocking(False)
+                one.settimeout(FULL_S)
                 one.sendto(state.encode(), address)
             self._unheard = False
         except OSError as fault:
             if not self._unheard:
-                log.warning("systemd cannot be told: %s", fault.strerror)
+                log.warning("systemd cannot be told: %s", fault.strerror or fault)
             self._unheard = True
