@@ -37,7 +37,7 @@ def without_contradictions(courses: list[Course | None], last_ms: list[int]) -> 
     """The courses that can all be true, None in place of the others: no boot ended after a later one began.
 
     The more trusted source stands; of equals the one that fewer contradict, so that one boot with a wrong server does
-    not outvote a year of others; then the one with the smaller uncertainty, then the later.
+    not outvote a year of others; of these the one with the smaller uncertainty, then the later.
     """
     # With the length of all boots before it taken off, no boot that ends late may come before one that begins early.
     claims: dict[int, _Claim] = {}
@@ -55,8 +55,8 @@ def without_contradictions(courses: list[Course | None], last_ms: list[int]) -> 
     latest_end, earliest_start = _HighestBefore(len(courses)), _HighestBefore(len(courses))
     for source in SOURCES:
         peers = {place: claim for place, claim in claims.items() if claim.course.source == source}
-        objections = _objections(dict(sorted((standing | peers).items())))
-        for place in sorted(peers, key=lambda place: (objections[place], claims[place].course.best_ms, -place)):
+        doubts = _doubts(peers, standing)
+        for place in sorted(peers, key=lambda place: (doubts[place], claims[place].course.best_ms, -place)):
             claim, mirrored = claims[place], len(courses) - 1 - place
             if latest_end(place) <= claim.latest_start and earliest_start(mirrored) <= -claim.earliest_end:
                 standing[place] = claim
@@ -69,6 +69,27 @@ class _Claim(NamedTuple):
     course: Course
     latest_start: int
     earliest_end: int
+
+
+def _doubts(peers: dict[int, _Claim], standing: dict[int, _Claim]) -> dict[int, int]:
+    """How doubtful each of `peers` is, from 0: those that most others contradict are left out first, then counted anew.
+
+    So a lie stops to count against those whom it contradicts. Each round halves the worst count at least.
+    """
+    rounds: list[list[int]] = []
+    left = dict(peers)
+    while left:
+        objections = _objections(dict(sorted((standing | left).items())))
+        worst = max(objections[place] for place in left)
+        if not worst:
+            break
+        rounds.append([place for place in left if 2 * objections[place] > worst])
+        for place in rounds[-1]:
+            del left[place]
+    doubts = dict.fromkeys(peers, 0)
+    for doubt, places in enumerate(reversed(rounds), 1):
+        doubts.update(dict.fromkeys(places, doubt))
+    return doubts
 
 
 def _objections(claims: dict[int, _Claim]) -> dict[int, int]:

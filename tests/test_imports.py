@@ -22,12 +22,18 @@ MAY_IMPORT = {
     "appliance.cli": EVERYTHING,
     "appliance.app": (
         *NOUNS,
-        *(f"appliance.{p}" for p in ("supervisor", "notify", "config", "clock", "radio", "store", "web", "sync")),
+        *(
+            f"appliance.{p}"
+            for p in ("supervisor", "notify", "config", "clock", "timeline", "radio", "store", "web", "sync")
+        ),
     ),
     "appliance.supervisor": NOUNS,
     "appliance.notify": (),
     "appliance.status": (*NOUNS, "appliance.config"),
-    "appliance.doctor": (*NOUNS, "appliance.config", "appliance.status", "appliance.radio.sources.usb"),
+    "appliance.doctor": (
+        *NOUNS,
+        *(f"appliance.{p}" for p in ("config", "status", "kernel_clock", "radio.sources.usb")),
+    ),
     "appliance.config": ("appliance.errors",),
     "appliance.clock": tuple(f"appliance.{p}" for p in ("timeline", "boot_order", "fixes", "kernel_clock")),
     "appliance.timeline": ("appliance.fixes", "appliance.boot_order"),
@@ -47,11 +53,19 @@ MAY_IMPORT = {
         "appliance.radio.geometry",
         "appliance.radio.detect",
     ),
-    "appliance.store": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
-    "appliance.sync": (*NOUNS, "appliance.clock", "appliance.config", "appliance.store"),
+    "appliance.store": (
+        *NOUNS,
+        "appliance.clock",
+        "appliance.timeline",
+        "appliance.config",
+        "appliance.rtlamr",
+        "appliance.progress",
+    ),
+    "appliance.sync": (*NOUNS, "appliance.clock", "appliance.timeline", "appliance.config", "appliance.store"),
     "appliance.web": (
         *NOUNS,
         "appliance.clock",
+        "appliance.timeline",
         "appliance.config",
         "appliance.store",
         "appliance.sync",
