@@ -5,6 +5,7 @@
 
 import argparse
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 
 FORMATS = ("json", "csv", "plain", "rtlamr")
 SAMPLE_FORMATS = ("cu8", "cs8", "cs16", "cf32")
+# Commands on what is kept: the module with their `add_arguments` and `run`, and what they do.
+DATA_COMMANDS = {
+    "backup": ("appliance.store.backup", "write all that is kept into one encrypted file"),
+    "restore": ("appliance.store.restore_command", "put a backup in the place of what is kept"),
+    "export": ("appliance.store.export", "print the readings that are kept"),
+    "import": ("appliance.store.import_command", "take over the readings that rtlamr has logged"),
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -191,6 +199,12 @@ def _simulate(arguments: argparse.Namespace) -> int:
     return simulate_command.run(arguments)
 
 
+def _of_data(arguments: argparse.Namespace) -> int:
+    module, _ = DATA_COMMANDS[arguments.name]
+    code: int = importlib.import_module(module).run(arguments)
+    return code
+
+
 def _devices(_arguments: argparse.Namespace) -> int:
     from appliance.errors import SourceUnavailable
     from appliance.radio.devices import describe
@@ -267,6 +281,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         simulate_command.add_arguments(simulate)
 
     _command(commands, "devices", _devices, "list the dongles and what is wrong with them")
+
+    for name, (module, summary) in DATA_COMMANDS.items():
+        parser_of_one = _command(commands, name, _of_data, summary)
+        if name in words:
+            importlib.import_module(module).add_arguments(parser_of_one)
     return parser
 
 

@@ -1,0 +1,144 @@
+"""What a backup held takes the place of what the data directory holds, crash-safe at every step.
+
+    handover/restore.part    being unpacked and checked
+    handover/restore         whole and checked: `take_up` begins
+    handover/replaced        the present files, being moved out of the data directory
+    handover/restored        what is restored, being moved in; the present files are all out
+    replaced-<time>          the files that were replaced; for a person to delete
+    handover/restored.json   what was restored, until the store has told of it (`restored`)
+
+Each step is one rename, which happens or does not; what is to be done next is seen from the names that are there.
+"""
+
+import contextlib
+import json
+import logging
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import InputError, StoreTooNew
+from appliance.store.schema import CATALOGUE, DAMAGED, HANDOVER, HISTORY, LIVE, Kind, check_version, read_only
+from appliance.store.segments import digest, sync
+from appliance.store.snapshot import REPLACED, SEGMENT
+
+log = logging.getLogger(__name__)
+
+ABOUT = "backup.json"
+"""First file of a backup: the format, when it was made, by which version, and of which appliance."""
+FORMAT = 1
+PART, READY, OLD, NEW = "restore.part", "restore", "replaced", "restored"
+NOTE = "restored.json"
+
+
+def waiting(directory: Path) -> bool:
+    """Whether a restore is to be taken up."""
+    return (directory / HANDOVER / READY).is_dir() or (directory / HANDOVER / NEW).is_dir()
+
+
+def take_up(directory: Path) -> bool:
+    """Put what is restored in the place of what is there; False when nothing waits. No database may be open.
+
+    Only whoever holds the lock of the directory may call it. It may be cut short at any instant: the next call goes
+    on. Raises OSError.
+    """
+    if not waiting(directory):
+        return False
+    handover = directory / HANDOVER
+    old, new = handover / OLD, handover / NEW
+    if (handover / READY).is_dir():
+        old.mkdir(exist_ok=True)
+        for path in _belonging(directory):
+            path.rename(old / path.name)
+        # The card may put off renames, but not past this.
+        for folder in (old, directory, handover):
+            sync(folder)
+        (handover / READY).rename(new)
+        sync(handover)
+    for path in sorted(new.iterdir()):
+        path.rename(handover / NOTE if path.name == ABOUT else directory / path.name)
+    for folder in (directory, handover):
+        sync(folder)
+    if old.is_dir():
+        _set_aside(old, directory)
+    new.rmdir()
+    sync(handover)
+    log.info("store=%s restored from a backup", directory)
+    return True
+
+
+def restored(directory: Path) -> dict[str, Any] | None:
+    """What the last restore brought, which nobody has told of yet; then `told(directory)`."""
+    try:
+        note = json.loads((directory / HANDOVER / NOTE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) else None
+
+
+def told(directory: Path) -> None:
+    """The event of the restore is written."""
+    (directory / HANDOVER / NOTE).unlink(missing_ok=True)
+
+
+def _belonging(directory: Path) -> list[Path]:
+    """What a restore replaces."""
+    stays = (HANDOVER, DAMAGED)
+    return sorted(p for p in directory.iterdir() if p.name not in stays and not p.name.startswith(REPLACED))
+
+
+def _set_aside(old: Path, directory: Path) -> None:
+    name = f"{REPLACED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    taken = {path.name for path in directory.iterdir()}
+    number = 1
+    while (free := name if number == 1 else f"{name}-{number}") in taken:
+        number += 1
+    if any(old.iterdir()):
+        old.rename(directory / free)
+        sync(directory)
+    else:
+        old.rmdir()
+
+
+def verify(folder: Path) -> list[str]:
+    """Check an unpacked backup; returns what was amiss with segments when it was made, which the store sees to.
+
+    Raises InputError when a database does not hold together, StoreTooNew when a later version wrote it.
+    """
+    _check(folder, folder / CATALOGUE, "catalogue")
+    with contextlib.closing(read_only(folder / CATALOGUE, immutable=True)) as connection:
+        sha256 = dict(connection.execute("SELECT number, sha256 FROM segment").fetchall())
+    _check(folder, folder / LIVE, "live")
+    amiss = []
+    for path in sorted((folder / HISTORY).glob("*.db")):
+        if not SEGMENT.fullmatch(path.name):
+            continue
+        expected = sha256.pop(int(path.stem), None)
+        if expected is not None and digest(path)[0] != expected:
+            amiss.append(f"{HISTORY}/{path.name} was damaged")
+        else:
+            # What has its checksum is as it was when it was sealed, and was checked in full then.
+            _check(folder, path, "segment", thorough=expected is None)
+    return amiss + [f"{HISTORY}/{number:06d}.db was missing" for number in sorted(sha256)]
+
+
+_OTHER = "Use another backup."
+
+
+def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> None:
+    name = path.relative_to(folder).as_posix()
+    if not path.exists():
+        if kind == "catalogue":
+            raise InputError(f"the backup has no {name}", _OTHER)
+        return
+    try:
+        with contextlib.closing(read_only(path, immutable=True)) as connection:
+            check_version(connection, kind, Path(name))
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if thorough else "ok"
+    except sqlite3.DatabaseError as fault:
+        raise InputError(f"{name} in the backup is damaged: {fault}", _OTHER) from None
+    except StoreTooNew as fault:
+        raise StoreTooNew(f"the backup cannot be used: {fault}", "Restore it with the version that made it.") from None
+    if found != "ok":
+        raise InputError(f"{name} in the backup is damaged: {found}", _OTHER)
