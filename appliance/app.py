@@ -143,7 +143,8 @@ async def correction(draft: Draft, sleep: Callable[[float], Awaitable[None]] = a
     if path is None or not draft.wrong:
         await asyncio.Event().wait()
     assert path is not None
-    taken = seen = None
+    taken: tuple[int, ...] | None = None
+    seen: tuple[int, ...] | None = None
     while True:
         await sleep(LOOK_S)
         before, seen = seen, _version(path)
