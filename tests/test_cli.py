@@ -208,5 +208,5 @@ def test_every_command_and_exit_code_is_documented():
     tree = [value for value in vars(errors).values() if isinstance(value, type)]
     for code in {value.exit_code for value in tree}:
         assert f"| {code} |" in text
-    for command in ("run", "listen", "decode", "record", "simulate", "devices"):
+    for command in ("run", "listen", "decode", "record", "simulate", "devices", "status", "doctor"):
         assert f"appliance {command}" in text
