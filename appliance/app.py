@@ -112,11 +112,7 @@ def refusals(draft: Draft) -> dict[str, Health]:
     for wrong in draft.wrong:
         part = wrong.part if wrong.part.startswith("receiver ") else "configuration"
         reasons.setdefault(part, []).append(wrong.words)
-    # What concerns the file as a whole names it already.
-    return {
-        part: Health("failed", f"{draft.path}: {'; '.join(words).removeprefix(f'{draft.path}: ')}", HINT_WRONG)
-        for part, words in reasons.items()
-    }
+    return {part: Health("failed", f"{draft.path}: {'; '.join(words)}", HINT_WRONG) for part, words in reasons.items()}
 
 
 def in_words(parts: Parts) -> str:

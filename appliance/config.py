@@ -176,6 +176,10 @@ class Wrong:
     part: str
     words: str
 
+    def __str__(self) -> str:
+        """The words; with the name of the receiver, for there may be several."""
+        return f"{self.part}: {self.words}" if self.part.startswith(f"{REPEATED} ") else self.words
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -217,7 +221,8 @@ def read(path: Path | None = None) -> Draft:
     except ConfigError as fault:
         if isinstance(fault.__cause__, FileNotFoundError):
             raise
-        return Draft(path, Config(receivers=()), (Wrong("file", str(fault)),))
+        words = str(fault).removeprefix(f"{path}: ")
+        return Draft(path, Config(receivers=()), (Wrong("file", words),))
     return Draft(path, config, tuple(wrong))
 
 

@@ -42,7 +42,7 @@ async def test_a_wrong_receiver_is_not_started_and_the_others_are(start: Start, 
     status, text = await page(appliance, "es")
     assert status == 200
     assert "La configuración está mal." in text
-    assert "Receiver.gian_db is not a setting (did you mean gain_db?)." in text
+    assert "<li>receiver radio2: receiver.gian_db is not a setting (did you mean gain_db?)</li>" in text
 
 
 async def test_where_readings_belong_is_not_known(start: Start, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from appliance.doctor.finding import Finding, Verdict
 def check_settings(draft: Draft) -> Iterator[Finding]:
     """Whether each entry of the configuration is right."""
     for wrong in draft.wrong:
-        words = wrong.words.removeprefix(f"{draft.path}: ")
-        yield Finding("settings", "bad", f"{draft.path}: {words}", "Correct it; the appliance takes it up by itself.")
+        yield Finding("settings", "bad", f"{draft.path}: {wrong}", "Correct it; the appliance takes it up by itself.")
     if not draft.wrong:
         yield Finding("settings", "ok", str(draft.path or "no file, hence the defaults"))
 

@@ -57,7 +57,7 @@ async def test_a_configuration_that_halts_all(site: Site, language: str, words: 
         assert answer.status == 503
         assert f'<html lang="{language}">' in page
         assert words in page
-        assert "Store.directory = &lt;7&gt; must be a path." in page
+        assert "<li>store.directory = &lt;7&gt; must be a path</li>" in page
         assert "/etc/meter-appliance/appliance.toml" in page
         assert answer.cookies["lang"].value == language
         assert (await get(site, "/events"))[0].status == 404

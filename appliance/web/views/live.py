@@ -190,7 +190,7 @@ def status_area(parts: Parts, now: datetime) -> StatusArea:
     receivers = parts.receivers()
     store = parts.health().get("store")
     return StatusArea(
-        wrong=tuple(one.words for one in parts.wrong),
+        wrong=tuple(map(str, parts.wrong)),
         config_file=parts.config_file,
         simulated=any(receiver.simulated for receiver in receivers),
         only_simulated=all(receiver.simulated for receiver in receivers),

@@ -27,7 +27,7 @@ async def view(request: web.Request) -> web.Response:
         site_name=parts.site_name,
         file=parts.config_file,
         file_wide=any(one.part == "file" for one in parts.wrong),
-        wrong=tuple(one.words for one in parts.wrong),
+        wrong=tuple(map(str, parts.wrong)),
     )
     response = html(render(language_of(request), "wrong.html", page), 503)
     if (language := request.query.get("lang")) in LANGUAGES:
