@@ -79,7 +79,8 @@ class Machine:
         return at
 
     def cut_power(self, off_ms: int = HOUR_MS, system_utc_ms: int = 0) -> Clock:
-        self.wait(off_ms)
+        # It takes three seconds to start the program.
+        self.wait(off_ms + 3000)
         self.boot, self.up_ms, self.kernel = self.boot + 1, 3000.0, ALONE
         self.set_system_clock(system_utc_ms)
         return self.start_program()
