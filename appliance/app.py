@@ -100,9 +100,10 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         for name, radio in zip(radio_names, radios, strict=True):
             supervisor.start(name, radio.run)
         try:
-            return await _stopped_or_corrected(draft, stop)
+            corrected = await _stopped_or_corrected(draft, stop)
+            log.info("the configuration was corrected: starting anew" if corrected else "stopping")
+            return corrected
         finally:
-            log.info("stopping")
             await supervisor.stop(*radio_names)
 
 
