@@ -43,7 +43,7 @@ class Subject(Protocol):
 
     name: str
 
-    def command(self, directory: Path, marks: Path, seed: int, kept: Any) -> Sequence[str]:
+    def command(self, directory: Path, marks: Path, kept: Any) -> Sequence[str]:
         """How to start a life of the program; it ends by itself, with 0."""
 
     def check(self, directory: Path, said: Sequence[str], kept: Any) -> Verdict:
@@ -69,21 +69,23 @@ class Tally:
         self.survived += 1
         self.lost_s = max(self.lost_s, verdict.lost_s)
 
-    def fail(self, case: "Case", fault: Lost) -> None:
+    def fail(self, case: "Case", fault: Exception) -> None:
         """Count one that was not, and keep what remakes it."""
         self.cuts += 1
         if len(self.failures) < MAX_KEPT:
             folder = case.keep()
             self.failures.append(folder)
             remake = f"{Path(sys.executable).name} -m benchmarks.powercuts {folder}"
-            self.complaints.append(f"{case}: {fault}\n    once more: {remake}")
+            self.complaints.append(
+                f"{case}: {fault if isinstance(fault, Lost) else repr(fault)}\n    once more: {remake}"
+            )
 
 
 @dataclass(frozen=True)
 class Case:
     """One cut, complete enough to be made again. `trace` is None for a SIGKILL, whose `tree` is then all there is."""
 
-    subject: str
+    subject: Subject
     trace: Path | None
     number: int
     manner: str
@@ -93,7 +95,7 @@ class Case:
     kept: Any
 
     def __str__(self) -> str:
-        return f"{self.subject}, seed {self.draw}, cut before entry {self.number}, {self.manner!r} kept"
+        return f"{self.subject.name}, seed {self.draw}, cut before entry {self.number}, {self.manner!r} kept"
 
     def keep(self) -> Path:
         """A new directory with the case, the directory as the cut left it, and the trace."""
@@ -108,11 +110,11 @@ class Case:
             shutil.copytree(self.trace.with_suffix(".before"), folder / "trace.before")
         return folder
 
-    def check(self, subject: Subject, work: Path) -> Verdict:
+    def check(self, work: Path) -> Verdict:
         """Rebuild what the cut left and have it checked. Raises Lost."""
         with tempfile.TemporaryDirectory(dir=work, ignore_cleanup_errors=True) as directory:
             self.tree.write(Path(directory))
-            return subject.check(Path(directory), self.said, self.kept)
+            return self.subject.check(Path(directory), self.said, self.kept)
 
 
 def kept_case(folder: Path) -> Case:
@@ -140,7 +142,7 @@ def cuts_of(
         applied = number
         draw = f"{seed} {serial}"
         manner = random.choice(MANNERS)
-        yield Case(subject.name, path, number, manner, draw, disk.cut(Random(draw), manner), trace.marks(number), kept)
+        yield Case(subject, path, number, manner, draw, disk.cut(Random(draw), manner), trace.marks(number), kept)
 
 
 def cut_power(
@@ -157,17 +159,17 @@ def cut_power(
     Raises Unrecorded when the recorder does not follow, Lost when a life fails without any cut.
     """
     tally = Tally()
-    path, trace = _live(subject, work, Tree(frozenset(), {}), f"life-{seed}", seed, None)
+    path, trace = _live(subject, work, Tree(frozenset(), {}), f"life-{seed}", None)
     again = set(Random(seed).sample(range(count), recoveries))
     for serial, case in enumerate(cuts_of(subject, path, trace, None, seed, count)):
-        verdict = _judge(subject, case, work, tally)
+        verdict = _judge(case, work, tally)
         progress(tally)
         if verdict is None or serial not in again:
             continue
         name = f"recovery-{seed}-{serial}"
-        next_path, next_trace = _live(subject, work, case.tree, name, seed, verdict.kept)
+        next_path, next_trace = _live(subject, work, case.tree, name, verdict.kept)
         for later in cuts_of(subject, next_path, next_trace, verdict.kept, seed, per_recovery, until=0.5):
-            _judge(subject, later, work, tally)
+            _judge(later, work, tally)
             progress(tally)
     return tally
 
@@ -182,7 +184,7 @@ def kill(
     for serial in range(count):
         marks.write_bytes(b"")
         with subprocess.Popen(
-            subject.command(directory, marks, seed, kept), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            subject.command(directory, marks, kept), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
         ) as process:
             _until_it_speaks(process, marks)
             time.sleep(random.uniform(0, STARTING_S if serial % 3 == 0 else LIVING_S))
@@ -193,8 +195,8 @@ def kill(
             raise Lost(f"ended by itself with {ended}: {errors.decode(errors='replace')}")
         said = marks.read_text().rpartition("\n")[0].splitlines()
         tree, _ = read_tree(directory)
-        case = Case(subject.name, None, serial, "all", f"{seed} {serial}", tree, said, kept)
-        verdict = _judge(subject, case, work, tally)
+        case = Case(subject, None, serial, "all", f"{seed} {serial}", tree, said, kept)
+        verdict = _judge(case, work, tally)
         progress(tally)
         if verdict is None:
             return tally
@@ -202,22 +204,22 @@ def kill(
     return tally
 
 
-def _judge(subject: Subject, case: Case, work: Path, tally: Tally) -> Verdict | None:
+def _judge(case: Case, work: Path, tally: Tally) -> Verdict | None:
     try:
-        verdict = case.check(subject, work)
-    except Lost as fault:
+        verdict = case.check(work)
+    except Exception as fault:  # noqa: BLE001 - a program that fails in a way of its own did not survive either
         tally.fail(case, fault)
         return None
     tally.add(verdict)
     return verdict
 
 
-def _live(subject: Subject, work: Path, before: Tree, name: str, seed: int, kept: Any) -> tuple[Path, Trace]:
+def _live(subject: Subject, work: Path, before: Tree, name: str, kept: Any) -> tuple[Path, Trace]:
     directory, path = work / name, work / f"{name}.trace"
     directory.mkdir()
     before.write(directory)
     run = traces.record(
-        subject.command(directory, path.with_suffix(".marks"), seed, kept),
+        subject.command(directory, path.with_suffix(".marks"), kept),
         directory,
         path,
         path.with_suffix(".marks"),

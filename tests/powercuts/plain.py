@@ -75,7 +75,7 @@ class Plain:
     fault: str = ""
     name: str = "plain"
 
-    def command(self, directory: Path, marks: Path, seed: int, kept: Any) -> Sequence[str]:
+    def command(self, directory: Path, marks: Path, kept: Any) -> Sequence[str]:
         first, _ = kept or (0, -1)
         return [sys.executable, __file__, str(directory), str(marks), str(first), str(ROWS), self.fault]
 

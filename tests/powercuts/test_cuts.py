@@ -36,7 +36,7 @@ def test_a_wrong_program_is_found_out(tmp_path: Path, fault: str) -> None:
     assert "-m benchmarks.powercuts" in tally.complaints[0]
     case = kept_case(tally.failures[0])
     with pytest.raises(Lost):
-        case.check(subject, tmp_path)
+        case.check(tmp_path)
 
 
 def test_a_case_is_made_again_from_its_trace(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_right_program_survives_being_killed(tmp_path: Path) -> None:
 
 def test_a_program_that_fails_by_itself_is_no_power_cut(tmp_path: Path) -> None:
     class Broken(Plain):
-        def command(self, directory: Path, marks: Path, seed: int, kept: object) -> list[str]:
+        def command(self, directory: Path, marks: Path, kept: object) -> list[str]:
             return [sys.executable, "-c", "raise SystemExit('out of order')"]
 
     with pytest.raises(Lost, match="out of order"):
