@@ -14,23 +14,22 @@ from appliance.fixes import SOURCES, Course, drift_ms
 FLOOR_UTC_MS = 1_735_689_600_000
 
 
-def bounds(courses: list[Course | None], last_ms: list[int]) -> tuple[list[int], list[float], list[float]]:
-    """How long each boot lasted at least; the least and the most of each beginning and end, in turn."""
-    lasting = [ms - drift_ms(ms) for ms in last_ms]
+def bounds(courses: list[Course | None], last_ms: list[int]) -> tuple[list[float], list[float]]:
+    """The least and the most UTC of each boot's beginning and end, in turn, in milliseconds; infinite if unbounded."""
     low: list[float] = []
     high: list[float] = []
     for course, until_ms in zip(courses, last_ms, strict=True):
         for ms in (0, until_ms):
             low.append(course.utc_ms(ms) - course.uncertainty_ms(ms) if course else -math.inf)
             high.append(course.utc_ms(ms) + course.uncertainty_ms(ms) if course else math.inf)
-    steps = [step for least in lasting for step in (least, 0)]
+    steps = [step for ms in last_ms for step in (ms - drift_ms(ms), 0)]
     for at in range(len(high) - 2, -1, -1):
         high[at] = min(high[at], high[at + 1] - steps[at])
     if high and high[0] >= FLOOR_UTC_MS:
         low[0] = max(low[0], FLOOR_UTC_MS)
     for at in range(1, len(low)):
         low[at] = max(low[at], low[at - 1] + steps[at - 1])
-    return lasting, low, high
+    return low, high
 
 
 def without_contradictions(courses: list[Course | None], last_ms: list[int]) -> list[Course | None]:

@@ -92,6 +92,7 @@ class Clock:
         self._kernel = kernel
         self._zero_ms = 0
         self._latest_ms = 0
+        self._unwritten: list[Fix] = []
         self._boot_id = boot_id or kernel_clock.boot_id() or ""
         if not self._boot_id:
             # Nothing tells this boot from another, so each run of the program counts as one, from 0.
@@ -101,7 +102,8 @@ class Clock:
     def begin(self, boots: Sequence[Boot], fixes: Sequence[Fix]) -> None:
         """Take up what is known of earlier boots, and of this one if the program ran in it before.
 
-        It is this one if the newest has its `boot_id`; else this gets the next number.
+        It is this one if the newest has its `boot_id`; else this gets the next number. What sources said before is
+        kept; stamps made before belong to the boot number of before.
         """
         ms, system_offset_ms = self._read()
         newest = max(boots, key=lambda boot: boot.number, default=None)
@@ -115,8 +117,8 @@ class Clock:
             self._own = Boot(number, self._boot_id, ms, _plausible_offset(system_offset_ms))
         self.boot = self._own.number
         self._others = [boot for boot in boots if boot.number != self.boot]
-        self._fixes = list(fixes)
-        self._unwritten: list[Fix] = []
+        self._unwritten = [replace(fix, boot=self.boot) for fix in self._unwritten]
+        self._fixes = [*fixes, *self._unwritten]
         self._system_offset_ms = system_offset_ms
         self._ticked: tuple[int, int] | None = None
         self._resolve()
@@ -129,6 +131,11 @@ class Clock:
         """The boot that is running, as it is to be written down."""
         return replace(self._own, last_ms=self._read()[0])
 
+    @property
+    def fixes(self) -> list[Fix]:
+        """What sources said during the boot that is running, believed or not."""
+        return [fix for fix in self._fixes if fix.boot == self.boot]
+
     def take_changes(self) -> tuple[Boot, list[Fix]] | None:
         """The running boot and its fixes not written yet, or None if nothing but the passing of time is new."""
         if not self._new and not self._unwritten:
@@ -138,7 +145,7 @@ class Clock:
 
     def put_back(self, fixes: Sequence[Fix]) -> None:
         """What `take_changes` gave could not be written: it will be given again."""
-        self._unwritten[:0] = fixes
+        self._unwritten = list(dict.fromkeys([*fixes, *self._unwritten]))
         self._new = True
 
     def now(self) -> int:
@@ -226,7 +233,7 @@ class Clock:
         return True
 
     def _says_something(self, fix: Fix) -> bool:
-        own = [known for known in self._fixes if known.boot == self.boot]
+        own = self.fixes
         if len(own) >= BURST + fix.ms // FIX_ALLOWANCE_MS:
             return False
         same = [known for known in own if known.source == fix.source]

@@ -93,7 +93,7 @@ class Timeline:
 
     def _lay_out(self) -> None:
         """Places the beginning and the end of each boot, in order, within what is known of them."""
-        lasting, low, high = bounds(self._courses, self._last_ms)
+        low, high = bounds(self._courses, self._last_ms)
         self._ends: list[tuple[int, int]] = []
         self._doubts: list[tuple[int | None, int | None]] = []
         reached = -math.inf
@@ -102,7 +102,7 @@ class Timeline:
             wanted = course.utc_ms(0) if course else boot.system_offset_ms
             start = int(max(min(max(wanted, low[first]), high[first]), reached))
             wanted = course.utc_ms(self._last_ms[place]) if course else start + self._last_ms[place]
-            end = int(max(min(max(wanted, low[last]), high[last]), start + lasting[place]))
+            end = int(max(min(max(wanted, low[last]), high[last]), start))
             self._ends.append((start, end))
             self._doubts.append((_distance(start, low[first], high[first]), _distance(end, low[last], high[last])))
             reached = end

@@ -263,6 +263,7 @@ def test_what_could_not_be_written_is_given_again() -> None:
     machine.clock.poll()
     first = machine.clock.take_changes() or pytest.fail("nothing to write")
     machine.clock.put_back(first[1])
+    machine.clock.put_back(machine.clock.fixes)
     assert machine.clock.take_changes() == first
 
 
@@ -316,6 +317,50 @@ def test_receipt_then_ntp() -> None:
     assert event is not None
     assert (event.detail["source"], event.detail["moved_ms"]) == ("ntp", -1500)
     assert not machine.clock.offer("browser", NOON_MS, 1000), "says nothing that is not known better"
+
+
+def test_ntp_is_taken_down_again_when_it_is_twice_as_certain() -> None:
+    machine = Machine()
+    for uncertainty_ms in (5000, 2600, 2400, 1300, 1100):
+        machine.ntp(uncertainty_ms=uncertainty_ms)
+        machine.clock.poll()
+        machine.wait(16_000)
+    assert [fix.uncertainty_ms for fix in machine.clock.fixes] == [5000, 2400, 1100]
+
+
+def test_a_more_trusted_source_is_taken_down_though_no_more_certain() -> None:
+    machine = Machine()
+    machine.clock.offer("receipt", NOON_MS, 200)
+    machine.ntp()
+    machine.clock.poll()
+    moment = machine.clock.moment(machine.clock.now())
+    assert (moment.source, moment.uncertainty_ms) == ("ntp", 200)
+
+
+def test_a_less_trusted_source_that_contradicts_is_taken_down_once_and_not_believed() -> None:
+    machine = Machine()
+    machine.clock.offer("receipt", NOON_MS, 200)
+    assert machine.clock.offer("browser", NOON_MS + DAY_MS, 1000)
+    assert not machine.clock.offer("browser", NOON_MS + DAY_MS, 1000)
+    assert machine.clock.utc_ms(machine.clock.now()) == NOON_MS
+
+
+def test_a_less_trusted_source_that_is_much_more_certain_helps() -> None:
+    machine = Machine(rtc_offset_ms=0)
+    machine.clock.poll()
+    machine.wait(16_000)
+    machine.clock.poll()
+    assert machine.clock.offer("receipt", machine.utc_ms + 700, 2000)
+    moment = machine.clock.moment(machine.clock.now())
+    assert (moment.utc_ms, moment.uncertainty_ms, moment.source) == (machine.utc_ms + 700, 2000, "rtc")
+
+
+def test_what_sources_said_before_the_card_could_be_read_is_kept() -> None:
+    machine = Machine()
+    machine.clock.offer("receipt", NOON_MS, 2000)
+    machine.clock.begin([Boot(7, "another", DAY_MS, 0)], [])
+    assert machine.clock.moment(machine.clock.now()).source == "receipt"
+    assert machine.clock.take_changes() == (Boot(8, "boot 1", 5000, 0), [Fix(8, 5000, NOON_MS, 2000, "receipt")])
 
 
 @pytest.mark.parametrize("utc_ms", [0, 90_000, FLOOR_UTC_MS - 1, 4_102_444_800_001, -1])

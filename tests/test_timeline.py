@@ -194,8 +194,10 @@ def test_a_server_that_was_wrong_and_then_right(order: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "less"), [("ntp", "rtc"), ("rtc", "receipt"), ("receipt", "browser")])
-def test_the_more_trusted_source_is_believed(trusted: Source, less: Source) -> None:
-    line = one_boot(said(1000, NOON_MS, 5000, trusted), said(2000, NOON_MS + DAY_MS, 10, less))
+@pytest.mark.parametrize("ms", [500, 2000])
+@pytest.mark.parametrize("error_ms", [-DAY_MS, DAY_MS])
+def test_the_more_trusted_source_is_believed(trusted: Source, less: Source, ms: int, error_ms: int) -> None:
+    line = one_boot(said(1000, NOON_MS, 5000, trusted), said(ms, NOON_MS + error_ms, 10, less))
     assert line.moment(stamp(1, 1000)) == Moment(NOON_MS, 5000, trusted)
 
 
@@ -263,6 +265,19 @@ def test_boots_between_two_that_are_known_are_bounded_by_them() -> None:
     assert abs(third.utc_ms - (NOON_MS + 5 * HOUR_MS)) < 1000, "its clock is in the future: as late as can be"
     for moment in (second, third):
         assert moment.uncertainty_ms == pytest.approx(3 * HOUR_MS, abs=1500)
+
+
+def test_a_fast_crystal_contradicts_nothing() -> None:
+    # For a hundred days without a gap the boot's clock gained 50 ppm: 432 s more than there were.
+    fast_ms = 100 * DAY_MS + 432_000
+    boots = [Boot(1, "a", 0, 0), Boot(2, "b", fast_ms, 0), Boot(3, "c", 0, 0)]
+    fixes = [said(0, NOON_MS, 100, "ntp"), said(0, NOON_MS + 100 * DAY_MS, 100, "ntp", boot=3)]
+    line = Timeline(boots, fixes)
+    assert [line.moment(stamp(n, 0)).source for n in (1, 2, 3)] == ["ntp", "estimate", "ntp"]
+    for ms, utc_ms in ((0, NOON_MS), (fast_ms, NOON_MS + 100 * DAY_MS)):
+        moment = line.moment(stamp(2, ms))
+        assert moment.uncertainty_ms is not None
+        assert abs(moment.utc_ms - utc_ms) <= moment.uncertainty_ms <= 2 * drift_ms(fast_ms)
 
 
 def test_of_two_boots_in_the_wrong_order_the_more_trusted_stands() -> None:
