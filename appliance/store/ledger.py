@@ -1,144 +1,97 @@
 """What is known of each meter now, and what of it still has to be written.
 
-Messages go in one by one; out come the state that the page shows, a `Reading` whenever a meter's register or
-tamper fields change, and a `Reception` per meter and quarter of an hour. Everything is bounded: anyone can
-transmit, and the card may stay full for weeks.
+Messages go in one by one; out come the state that the page shows, a `Reading` whenever a meter's register or tamper
+fields change, a `Reception` per meter and quarter of an hour, and an `Event` when a tamper counter or the course of a
+register is out of the ordinary. Everything is bounded: anyone can transmit, and the card may stay full for weeks.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import NamedTuple
 
+from appliance.timeline import BOOT_SHIFT, boot_of
 from appliance.model import Commodity, Message
+from appliance.store.limits import Bucket
+from appliance.store.plausibility import judge, modulus
+from appliance.store.rows import QUARTER_MS, SUSPECT, Event, MeterKey, Reading, Reception
 
-QUARTER_S = 900
 # Two receivers, or two tries at one transmission, time it differently by the latency of their buffers; meters
 # themselves pause for 15 s or more.
-SAME_TRANSMISSION = timedelta(seconds=2)
-# Receivers lag behind each other by less; a message older than that means that the clock was set back.
-LATEST = timedelta(seconds=60)
+SAME_TRANSMISSION_MS = 2_000
 MAX_METERS = 10_000
 MAX_READINGS = 50_000
 MAX_RECEPTIONS = 50_000
-
-
-class MeterKey(NamedTuple):
-    """What tells meters apart: a simulated one is never taken for a real one."""
-
-    protocol: str
-    meter_id: int
-    simulated: bool
-
-
-class Reading(NamedTuple):
-    """A meter's register and tamper fields from this moment on."""
-
-    meter: MeterKey
-    time_ms: int
-    consumption: int
-    tamper_phy: int | None
-    tamper_enc: int | None
-
-
-@dataclass(slots=True)
-class Reception:
-    """How a meter was heard since the last write, within one quarter of an hour that begins at `start_s` (Unix).
-
-    Levels are Eb/N0 in hundredths of a dB, `levels` of the `count` messages had one.
-    """
-
-    meter: MeterKey
-    start_s: int
-    count: int = 0
-    corrected: int = 0
-    levels: int = 0
-    snr_sum_cdb: int = 0
-    snr_best_cdb: int | None = None
-    frequency_min_hz: int | None = None
-    frequency_max_hz: int | None = None
-    last_ms: int = 0
-
-    def add(self, message: Message) -> None:
-        """Count one message."""
-        self.count += 1
-        self.corrected += message.corrected_bits > 0
-        self.last_ms = max(self.last_ms, unix_ms(message.time))
-        if message.snr_db is not None:
-            level_cdb = round(message.snr_db * 100)
-            self.levels += 1
-            self.snr_sum_cdb += level_cdb
-            self.snr_best_cdb = _most(self.snr_best_cdb, level_cdb)
-        self.frequency_min_hz = _least(self.frequency_min_hz, message.frequency_hz)
-        self.frequency_max_hz = _most(self.frequency_max_hz, message.frequency_hz)
-
-    def join(self, later: "Reception") -> None:
-        """Add what was counted later, for the same meter and quarter."""
-        self.count += later.count
-        self.corrected += later.corrected
-        self.levels += later.levels
-        self.snr_sum_cdb += later.snr_sum_cdb
-        self.snr_best_cdb = _most(self.snr_best_cdb, later.snr_best_cdb)
-        self.frequency_min_hz = _least(self.frequency_min_hz, later.frequency_min_hz)
-        self.frequency_max_hz = _most(self.frequency_max_hz, later.frequency_max_hz)
-        self.last_ms = max(self.last_ms, later.last_ms)
+MAX_EVENTS = 5_000
+# Events that anyone can cause by transmitting: so many at once, then so many a second. Beyond, the reading alone tells.
+EVENTS_AT_ONCE, EVENTS_PER_S = 300, 1 / 60
+# And so many implausible readings.
+SUSPECTS_AT_ONCE, SUSPECTS_PER_S = 1000, 1 / 30
 
 
 @dataclass(slots=True)
 class Meter:
-    """A meter as last heard. `changed` and `tamper_changed` are None until a change was seen.
+    """A meter as last heard, in stamps. `changed_at` and `tamper_changed_at` are None until a change was seen.
 
-    `revision` grows with each change to any meter, so that a page can ask for what is new.
+    `revision` grows with each change to any meter, so that a page can ask for what is new. `quarters` counts the
+    messages of the last hour by the quarter's begin in Unix seconds. `suspect` is an implausible register that waits
+    for a second transmission to agree with it, and its stamp.
     """
 
     key: MeterKey
     commodity: Commodity
     endpoint_type: int
-    first_heard: datetime
-    last_heard: datetime
+    first_at: int
+    last_at: int
     consumption: int
     tamper_phy: int | None
     tamper_enc: int | None
-    changed: datetime | None = None
-    tamper_changed: datetime | None = None
+    changed_at: int | None = None
+    tamper_changed_at: int | None = None
     snr_db: float | None = None
     frequency_hz: int | None = None
     revision: int = 0
+    kept_at: int = -1
+    suspect: tuple[int, int] | None = None
     quarters: dict[int, int] = field(default_factory=dict)
-    recent: deque[tuple[datetime, tuple[int | None, ...]]] = field(default_factory=lambda: deque(maxlen=4))
+    recent: deque[tuple[int, tuple[int | None, ...]]] = field(default_factory=lambda: deque(maxlen=4))
 
-    def messages_an_hour(self, now: datetime) -> float:
-        """Messages in the hour before `now`, the part of the oldest quarter that still counts taken as even."""
-        now_s = now.timestamp()
-        oldest_s = int(now_s) // QUARTER_S * QUARTER_S - 4 * QUARTER_S
-        share_left = 1 - (now_s - oldest_s - 4 * QUARTER_S) / QUARTER_S
-        # A quarter that begins after `now` was heard before the clock was set back.
+    def messages_an_hour(self, now_s: float) -> float:
+        """Messages in the hour before `now_s` (Unix), the part of the oldest quarter that still counts as even."""
+        quarter_s = QUARTER_MS // 1000
+        oldest_s = int(now_s) // quarter_s * quarter_s - 4 * quarter_s
+        share_left = 1 - (now_s - oldest_s - 4 * quarter_s) / quarter_s
+        # A quarter that begins after `now_s` was heard before the clock was set back.
         counts = {start_s: n for start_s, n in self.quarters.items() if oldest_s <= start_s <= now_s}
         return sum(n * (share_left if start_s == oldest_s else 1.0) for start_s, n in counts.items())
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction writes."""
+    """What one commit writes. `receptions` are of quarters that are over, `running` of those that are not."""
 
     meters: dict[MeterKey, Meter] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
     receptions: dict[tuple[MeterKey, int], Reception] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.readings) + len(self.receptions)
+    events: list[Event] = field(default_factory=list)
 
 
 class Ledger:
-    """All meters heard, the latest last, and what is pending for the card."""
+    """All meters heard, the latest last, and what is pending for the card.
 
-    def __init__(self) -> None:
+    `utc_ms` tells the time of a stamp, as well as it is known now.
+    """
+
+    def __init__(self, utc_ms: Callable[[int], int]) -> None:
+        self._utc_ms = utc_ms
         self._meters: OrderedDict[MeterKey, Meter] = OrderedDict()
         self._pending = Batch()
+        self._quarter = (1, 0, 0)
+        self._events = Bucket(EVENTS_AT_ONCE, EVENTS_PER_S)
+        self._suspects = Bucket(SUSPECTS_AT_ONCE, SUSPECTS_PER_S)
         self.revision = 0
         self.urgent = False
         self.lost_readings = 0
+        self.untold_events = 0
 
     def __len__(self) -> int:
         return len(self._meters)
@@ -154,9 +107,13 @@ class Ledger:
         return len(self._pending.readings)
 
     @property
-    def pending(self) -> int:
-        """Rows not yet on the card."""
-        return len(self._pending)
+    def receptions(self) -> Iterable[Reception]:
+        """How each meter was heard in the quarters not yet written."""
+        return self._pending.receptions.values()
+
+    def get(self, key: MeterKey) -> Meter | None:
+        """What is known of one meter."""
+        return self._meters.get(key)
 
     def since(self, revision: int) -> Iterator[Meter]:
         """The meters that changed after `revision`, the latest first."""
@@ -165,8 +122,11 @@ class Ledger:
                 return
             yield meter
 
-    def restore(self, meters: Iterable[Meter]) -> None:
-        """Take up meters known from the card, the one heard longest ago first; those heard since stay as they are."""
+    def restore(self, meters: Iterable[Meter], receptions: Iterable[Reception] = ()) -> None:
+        """Take up what the card knows: meters, the one heard longest ago first, and the quarter that was running.
+
+        Meters heard since stay as they are.
+        """
         fresh = list(self._meters.items())
         self._meters.clear()
         for meter in meters:
@@ -179,88 +139,157 @@ class Ledger:
         for meter in self._meters.values():
             self.revision += 1
             meter.revision = self.revision
+        for reception in receptions:
+            if now := self._pending.receptions.get((reception.meter, reception.at)):
+                now.join(reception)
+            else:
+                self._pending.receptions[reception.meter, reception.at] = reception
 
-    def hear(self, message: Message, simulated: bool) -> None:
-        """Take one message into account."""
+    def hear(self, message: Message, simulated: bool, at: int) -> None:
+        """Take one message into account, sent at stamp `at`."""
         key = MeterKey(message.protocol, message.meter_id, simulated)
         fields = (message.consumption, message.tamper_phy, message.tamper_enc)
         meter = self._meters.get(key)
         if meter is None:
-            meter = self._first(key, message)
-        elif any(abs(message.time - time) <= SAME_TRANSMISSION and fields == seen for time, seen in meter.recent):
+            meter = self._first(key, message, at)
+        elif any(abs(at - then) <= SAME_TRANSMISSION_MS and fields == seen for then, seen in meter.recent):
             return
-        meter.recent.append((message.time, fields))
-        self._receive(meter, message)
-        if not meter.last_heard - LATEST <= message.time < meter.last_heard:
-            self._update(meter, message)
+        meter.recent.append((at, fields))
+        self._receive(meter, message, at)
+        # Receivers lag behind each other: an older message must not turn the register back.
+        if at >= meter.last_at:
+            self._update(meter, message, at)
         self.revision += 1
         meter.revision = self.revision
         self._meters.move_to_end(key)
 
-    def _first(self, key: MeterKey, message: Message) -> Meter:
+    def record(self, event: Event) -> None:
+        """Have an event written at once."""
+        self._pending.events.append(event)
+        self.urgent = True
+        self._bound()
+
+    def _first(self, key: MeterKey, message: Message, at: int) -> Meter:
         meter = Meter(
             key=key,
             commodity=message.commodity,
             endpoint_type=message.endpoint_type,
-            first_heard=message.time,
-            last_heard=message.time,
+            first_at=at,
+            last_at=at,
             consumption=message.consumption,
             tamper_phy=message.tamper_phy,
             tamper_enc=message.tamper_enc,
         )
         self._meters[key] = meter
-        self._keep(meter)
+        self._pending.meters[key] = meter
+        self._keep(meter, meter.consumption)
         if len(self._meters) > MAX_METERS:
             self._meters.popitem(last=False)
         return meter
 
-    def _update(self, meter: Meter, message: Message) -> None:
+    def _update(self, meter: Meter, message: Message, at: int) -> None:
         """Bring the meter up to a message that is its latest."""
-        meter.last_heard = message.time
+        before_at, meter.last_at = meter.last_at, at
         meter.endpoint_type, meter.commodity = message.endpoint_type, message.commodity
         meter.snr_db, meter.frequency_hz = message.snr_db, message.frequency_hz
         tamper = (message.tamper_phy, message.tamper_enc)
         tampered = tamper != (meter.tamper_phy, meter.tamper_enc)
-        if not tampered and message.consumption == meter.consumption:
-            return
-        meter.changed = message.time
-        meter.consumption = message.consumption
+        believed = self._believes(meter, message.consumption, before_at)
+        changed = believed and message.consumption != meter.consumption
         if tampered:
-            meter.tamper_changed = message.time
-            meter.tamper_phy, meter.tamper_enc = tamper
-            self._pending.meters[meter.key] = meter
-            self.urgent = True
-        self._keep(meter)
+            self._tell_tamper(meter, tamper)
+        if changed or (tampered and believed):
+            meter.changed_at = at
+            meter.consumption = message.consumption
+            self._keep(meter, message.consumption)
+        elif not believed and self._suspects.take(at):
+            self._keep(meter, message.consumption, SUSPECT)
 
-    def _keep(self, meter: Meter) -> None:
-        time_ms = unix_ms(meter.last_heard)
+    def _believes(self, meter: Meter, consumption: int, before_at: int) -> bool:
+        """Whether the register can have moved so; what cannot be waits until a second message agrees with it."""
+        elapsed_ms = self._elapsed_ms(before_at, meter.last_at)
+        unusual = judge(meter.consumption, consumption, elapsed_ms)
+        suspect, meter.suspect = meter.suspect, None
+        if unusual is None:
+            return True
+        if suspect and judge(suspect[0], consumption, self._elapsed_ms(suspect[1], meter.last_at)) is None:
+            detail = {"before": meter.consumption, "after": suspect[0]}
+            if unusual == "register_rolled_over":
+                detail["modulus"] = modulus(meter.consumption, suspect[0], elapsed_ms)
+            self.record(Event(suspect[1], unusual, meter.key, detail))
+            return True
+        meter.suspect = (consumption, meter.last_at)
+        return False
+
+    def _tell_tamper(self, meter: Meter, tamper: tuple[int | None, int | None]) -> None:
+        detail = {"phy": [meter.tamper_phy, tamper[0]], "enc": [meter.tamper_enc, tamper[1]]}
+        meter.tamper_changed_at = meter.last_at
+        meter.tamper_phy, meter.tamper_enc = tamper
+        self._pending.meters[meter.key] = meter
+        if self._events.take(meter.last_at):
+            self.record(Event(meter.last_at, "tamper", meter.key, detail))
+        else:
+            self.untold_events += 1
+
+    def _keep(self, meter: Meter, consumption: int, flags: int = 0) -> None:
+        # What is the same moment to the clock is still one after the other.
+        meter.kept_at = max(meter.last_at, meter.kept_at + 1)
         self._pending.readings.append(
-            Reading(meter.key, time_ms, meter.consumption, meter.tamper_phy, meter.tamper_enc)
+            Reading(meter.key, meter.kept_at, consumption, meter.tamper_phy, meter.tamper_enc, flags)
         )
         self._bound()
 
-    def _receive(self, meter: Meter, message: Message) -> None:
-        start_s = int(message.time.timestamp()) // QUARTER_S * QUARTER_S
+    def _receive(self, meter: Meter, message: Message, at: int) -> None:
+        quarter_at, start_s = self._quarter_of(at)
         if start_s not in meter.quarters:
             meter.quarters[start_s] = 0
             while len(meter.quarters) > 5:
                 del meter.quarters[min(meter.quarters)]
-            # The row of a meter names the quarter in which it was last heard: due once a quarter, not every time.
+            # The row of a meter tells when it was last heard: due once a quarter, not every time.
             self._pending.meters[meter.key] = meter
-        meter.quarters[start_s] = meter.quarters.get(start_s, 0) + 1
-        reception = self._pending.receptions.setdefault((meter.key, start_s), Reception(meter.key, start_s))
-        reception.add(message)
-        self._bound()
+        meter.quarters[start_s] += 1
+        key = (meter.key, quarter_at)
+        reception = self._pending.receptions.get(key)
+        if reception is None:
+            reception = self._pending.receptions[key] = Reception(meter.key, quarter_at)
+            self._bound()
+        reception.add(at, message.corrected_bits > 0, message.snr_db, message.frequency_hz)
+
+    def _quarter_of(self, at: int) -> tuple[int, int]:
+        """Stamp and Unix seconds at which the quarter of an hour that `at` is in begins, or its boot if that is later."""
+        begin_at, end_at, start_s = self._quarter
+        if not begin_at <= at < end_at:
+            utc_ms = self._utc_ms(at)
+            start_ms = utc_ms // QUARTER_MS * QUARTER_MS
+            begin_at = max(at - (utc_ms - start_ms), boot_begin(at))
+            end_at, start_s = at - (utc_ms - start_ms) + QUARTER_MS, start_ms // 1000
+            self._quarter = (begin_at, end_at, start_s)
+        return begin_at, start_s
+
+    def _elapsed_ms(self, before_at: int, at: int) -> int:
+        if boot_of(before_at) == boot_of(at):
+            return at - before_at
+        return self._utc_ms(at) - self._utc_ms(before_at)
 
     def write_again(self) -> None:
-        """Take all that is known for not yet written, because the card holds another file than before."""
+        """Take all that is known for not yet written, because the card holds other files than before."""
         for key, meter in self._meters.items():
             self._pending.meters[key] = meter
-            self._keep(meter)
+            self._pending.readings.append(
+                Reading(key, meter.last_at, meter.consumption, meter.tamper_phy, meter.tamper_enc)
+            )
+        self._bound()
 
-    def take(self) -> Batch:
-        """What is pending; it is this caller's to write, or to `put_back`."""
-        batch, self._pending = self._pending, Batch()
+    def take(self, now_at: int) -> Batch:
+        """What is due at `now_at`; it is this caller's to write, or to `put_back`.
+
+        Receptions are due once their quarter is over; the others are shown by `receptions`.
+        """
+        current_at = self._quarter_of(now_at)[0]
+        over = {key: r for key, r in self._pending.receptions.items() if r.at < current_at}
+        running = {key: r for key, r in self._pending.receptions.items() if r.at >= current_at}
+        batch, self._pending = self._pending, Batch(receptions=running)
+        batch.receptions = over
         self.urgent = False
         return batch
 
@@ -269,6 +298,7 @@ class Ledger:
         newer, self._pending = self._pending, batch
         batch.meters.update(newer.meters)
         batch.readings.extend(newer.readings)
+        batch.events.extend(newer.events)
         for key, later in newer.receptions.items():
             if earlier := batch.receptions.get(key):
                 earlier.join(later)
@@ -281,20 +311,15 @@ class Ledger:
         if (excess := len(self._pending.readings) - MAX_READINGS) > 0:
             del self._pending.readings[:excess]
             self.lost_readings += excess
+        if (excess := len(self._pending.events) - MAX_EVENTS) > 0:
+            del self._pending.events[:excess]
+            self.untold_events += excess
         while len(self._pending.receptions) > MAX_RECEPTIONS:
             del self._pending.receptions[next(iter(self._pending.receptions))]
         while len(self._pending.meters) > MAX_METERS:
             del self._pending.meters[next(iter(self._pending.meters))]
 
 
-def _least(*values: int | None) -> int | None:
-    return min((value for value in values if value is not None), default=None)
-
-
-def _most(*values: int | None) -> int | None:
-    return max((value for value in values if value is not None), default=None)
-
-
-def unix_ms(moment: datetime) -> int:
-    """Milliseconds since 1970 in UTC."""
-    return round(moment.timestamp() * 1000)
+def boot_begin(at: int) -> int:
+    """The first stamp of the boot that `at` is in."""
+    return boot_of(at) << BOOT_SHIFT

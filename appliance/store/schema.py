@@ -32,8 +32,9 @@ BUSY_TIMEOUT_S = 5.0
 # A page of the live database is written several times before it is full: small pages cost the card less.
 LIVE_PAGE_BYTES = 1024
 SEGMENT_PAGE_BYTES = 4096
-# Frames of the log before they are carried over into the live database, about 1 MB.
+# Frames of the logs before they are carried over into the databases, about 1 MB each.
 LIVE_CHECKPOINT_PAGES = 1000
+CATALOGUE_CHECKPOINT_PAGES = 256
 
 _CLOCK_TABLES = """
 CREATE TABLE boot (
@@ -45,9 +46,9 @@ CREATE TABLE boot (
 CREATE TABLE fix (
     boot INTEGER NOT NULL,
     ms INTEGER NOT NULL,
+    source TEXT NOT NULL,
     utc_ms INTEGER NOT NULL,
     uncertainty_ms INTEGER NOT NULL,
-    source TEXT NOT NULL,
     PRIMARY KEY (boot, ms, source)
 ) STRICT, WITHOUT ROWID;
 """
@@ -117,6 +118,15 @@ _RECEPTION = """
     frequency_max_hz INTEGER,
     last INTEGER NOT NULL
 """
+_METER = """
+    number INTEGER PRIMARY KEY,
+    protocol TEXT NOT NULL,
+    meter_id INTEGER NOT NULL,
+    simulated INTEGER NOT NULL,
+    commodity TEXT NOT NULL,
+    endpoint_type INTEGER NOT NULL,
+    first_at INTEGER NOT NULL
+"""
 _COVERAGE = "at INTEGER NOT NULL, meters INTEGER NOT NULL, messages INTEGER NOT NULL"
 _EVENT = """
     number INTEGER PRIMARY KEY,
@@ -126,7 +136,10 @@ _EVENT = """
     detail TEXT NOT NULL
 """
 
+# What the catalogue learnt since the last segment was sealed stands here too, should the catalogue be lost.
 _LIVE = f"""
+{_CLOCK_TABLES}
+CREATE TABLE meter ({_METER}) STRICT;
 CREATE TABLE reading (id INTEGER PRIMARY KEY, {_READING}) STRICT;
 CREATE TABLE reception (id INTEGER PRIMARY KEY, {_RECEPTION}) STRICT;
 CREATE TABLE coverage (id INTEGER PRIMARY KEY, {_COVERAGE}) STRICT;
@@ -137,15 +150,7 @@ CREATE TABLE running (one INTEGER PRIMARY KEY CHECK (one = 1), receptions BLOB N
 _SEGMENT = (
     _CLOCK_TABLES
     + f"""
-CREATE TABLE meter (
-    number INTEGER PRIMARY KEY,
-    protocol TEXT NOT NULL,
-    meter_id INTEGER NOT NULL,
-    simulated INTEGER NOT NULL,
-    commodity TEXT NOT NULL,
-    endpoint_type INTEGER NOT NULL,
-    first_at INTEGER NOT NULL
-) STRICT;
+CREATE TABLE meter ({_METER}) STRICT;
 CREATE TABLE event ({_EVENT}) STRICT;
 CREATE TABLE coverage ({_COVERAGE}, PRIMARY KEY (at)) STRICT, WITHOUT ROWID;
 CREATE TABLE reading ({_READING}, PRIMARY KEY (meter, at)) STRICT, WITHOUT ROWID;

@@ -1,115 +1,126 @@
-"""Carries the ledger to the card: one writer, one transaction for all that gathered.
+"""Carries the ledger to the card: one writer, one commit for all that gathered.
 
-A commit is due when the oldest pending row has waited for the commit interval, when many wait, or at once when
-a tamper counter changed. What cannot be written goes back into the ledger and is tried again, so that a full or
-read-only card costs nothing once it can be written to again.
+A commit is due when the oldest pending row has waited for the commit interval, when many wait, or at once for an
+event. What cannot be written goes back into the ledger and is tried again, so that a full or read-only card costs
+nothing once it can be written to again. The catalogue is committed before the live database, since rows of the latter
+name meters by the number that they have in the former.
+
+`upkeep.py` seals, joins and drops history beside it, under the same lock.
 """
 
 import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 
+from appliance.clock import Clock
+from appliance.fixes import Fix
 from appliance.model import Message
-from appliance.store import history
-from appliance.store.database import FILE_NAME, in_words, open_reader, open_writer
-from appliance.store.ledger import Batch, Ledger, Meter, Reception, unix_ms
+from appliance.store import catalogue, live
+from appliance.store.history import History
+from appliance.store.ledger import Batch, Ledger
+from appliance.store.limits import Bucket
+from appliance.store.recovery import Finding, prepare
+from appliance.store.rows import QUARTER_MS, Event, EventKind, MeterKey, MeterRow, SegmentRow, StoreStatus
+from appliance.store.schema import (
+    BUSY_TIMEOUT_S,
+    CATALOGUE,
+    CATALOGUE_CHECKPOINT_PAGES,
+    LIVE,
+    LIVE_CHECKPOINT_PAGES,
+    in_words,
+    read_only,
+)
+from appliance.timeline import Boot
 
 log = logging.getLogger(__name__)
 
 # With so many rows waiting a commit is due whatever the time.
 MANY_ROWS = 5_000
+# Anyone can transmit any ID: so many new meters at once, then so many a second, and so many in all.
+NEW_METERS_AT_ONCE, NEW_METERS_PER_S = 2_000, 1 / 60
+MOST_METERS = 20_000
 
-_METER = """
-INSERT INTO meter (protocol, meter_id, simulated, endpoint_type, commodity, first_heard_ms, quarter_s,
-                   tamper_changed_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (meter_id, protocol, simulated) DO UPDATE SET
-    endpoint_type = excluded.endpoint_type, commodity = excluded.commodity, quarter_s = excluded.quarter_s,
-    first_heard_ms = min(first_heard_ms, excluded.first_heard_ms),
-    tamper_changed_ms = coalesce(excluded.tamper_changed_ms, tamper_changed_ms)
-"""
-
-# A meter that left the ledger, or that was heard before the card could be read, may repeat its last row.
-_READING = """
-INSERT INTO reading (meter, time_ms, consumption, tamper_phy, tamper_enc)
-SELECT key, :time_ms, :consumption, :tamper_phy, :tamper_enc FROM meter
-WHERE protocol = :protocol AND meter_id = :meter_id AND simulated = :simulated AND NOT EXISTS (
-    SELECT 1 FROM reading WHERE key = (
-        SELECT key FROM reading WHERE meter = meter.key ORDER BY time_ms DESC, key DESC LIMIT 1)
-    AND consumption = :consumption AND tamper_phy IS :tamper_phy AND tamper_enc IS :tamper_enc)
-"""
-
-_RECEPTION = """
-INSERT INTO reception
-SELECT :start_s, key, :count, :corrected, :levels, :snr_sum_cdb, :snr_best_cdb, :frequency_min_hz,
-       :frequency_max_hz, :last_ms
-FROM meter WHERE protocol = :protocol AND meter_id = :meter_id AND simulated = :simulated
-ON CONFLICT (start_s, meter) DO UPDATE SET
-    count = count + excluded.count,
-    corrected = corrected + excluded.corrected,
-    levels = levels + excluded.levels,
-    snr_sum_cdb = snr_sum_cdb + excluded.snr_sum_cdb,
-    snr_best_cdb = max(coalesce(snr_best_cdb, excluded.snr_best_cdb), coalesce(excluded.snr_best_cdb, snr_best_cdb)),
-    frequency_min_hz = min(coalesce(frequency_min_hz, excluded.frequency_min_hz),
-                           coalesce(excluded.frequency_min_hz, frequency_min_hz)),
-    frequency_max_hz = max(coalesce(frequency_max_hz, excluded.frequency_max_hz),
-                           coalesce(excluded.frequency_max_hz, frequency_max_hz)),
-    last_ms = max(last_ms, excluded.last_ms)
-"""
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Store:
     """The readings in `directory`. `open` it, `run` it under the supervisor, `close` it."""
 
-    def __init__(
-        self, directory: Path, commit_interval_s: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
-        self._directory = directory
-        self._commit_interval_s = commit_interval_s
-        self._now = now
-        self._writer: aiosqlite.Connection | None = None
+    def __init__(self, directory: Path, commit_interval_s: float, clock: Clock | None = None) -> None:
+        self.directory = directory
+        self.commit_interval_s = commit_interval_s
+        self.clock = clock or Clock()
+        self.ledger = Ledger(self.clock.utc_ms)
+        self.history = History(directory)
+        self.lock = asyncio.Lock()
+        self.catalogue: aiosqlite.Connection | None = None
+        self.live: aiosqlite.Connection | None = None
+        self.segments: list[SegmentRow] = []
+        self.trouble = ""
+        self.saved_at: int | None = None
+        self.refused_meters = 0
+        self._numbers: dict[MeterKey, int] = {}
+        self._admission = Bucket(NEW_METERS_AT_ONCE, NEW_METERS_PER_S)
+        self._next_id = 1
+        self._next_event = 1
         self._restored = False
-        self._file: tuple[int, int] | None = None
+        self._files: tuple[tuple[int, int] | None, ...] = ()
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
-        self.ledger = Ledger()
-        self.saved_at: datetime | None = None
+        self._readers = ThreadPoolExecutor(1, "history")
 
     def hear(self, message: Message, simulated: bool) -> None:
         """Take a message; it is on the card within the commit interval."""
-        self.ledger.hear(message, simulated)
+        self.ledger.hear(message, simulated, self.clock.stamp_of(message.time))
+        self._gather()
+
+    def record(self, kind: EventKind, meter: MeterKey | None = None, **detail: object) -> None:
+        """Take an event; it is written at once."""
+        self.ledger.record(Event(self.clock.now(), kind, meter, detail))
+        self._gather()
+
+    def _gather(self) -> None:
         self._wake.set()
-        if self.ledger.urgent or self.ledger.pending >= MANY_ROWS:
+        if self.ledger.urgent or self.ledger.pending_readings >= MANY_ROWS:
             self._due.set()
 
+    async def ask(self, question: Callable[Concatenate[History, P], T], *args: P.args, **options: P.kwargs) -> T:
+        """Run one of `queries` beside the event loop. Raises sqlite3.Error."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, partial(question, self.history, *args, **options)
+        )
+
     async def open(self) -> None:
-        """Take up what the card knows, if it can be read; raises StoreTooNew."""
+        """Put the directory in order and take up what the card knows, if it can be read; raises StoreTooNew."""
         try:
-            await self._connected()
-        except sqlite3.Error as fault:
-            log.warning("store=%s not usable yet: %s", self._directory, in_words(fault))
-            await self._disconnect()
+            await self.connect()
+        except (sqlite3.Error, OSError) as fault:
+            self.trouble = in_words(fault)
+            log.warning("store=%s not usable yet: %s", self.directory, self.trouble)
+            await self.disconnect()
 
     async def run(self, report: Callable[[str], None]) -> None:
         """Commit whenever it is due, for ever."""
-        trouble = "" if self._writer else "the database cannot be opened"
-        report(trouble)
         while True:
-            if not trouble:
-                await self._wake.wait()
+            report(self.trouble)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._commit_interval_s):
+                async with asyncio.timeout(self.commit_interval_s):
                     await self._due.wait()
-            trouble = await self.commit()
-            report(trouble)
-            if trouble and self._due.is_set():
+            if not (self._wake.is_set() or self.trouble):
+                continue
+            await self.commit()
+            if self.trouble and self._due.is_set():
                 # What is urgent stays so, but a card that refuses is not asked without a pause.
-                await asyncio.sleep(min(1.0, self._commit_interval_s))
+                await asyncio.sleep(min(1.0, self.commit_interval_s))
 
     async def commit(self) -> str:
         """Write all that is pending; returns why it could not, or an empty text. Once begun it is not cut short."""
@@ -121,77 +132,232 @@ class Store:
             raise
 
     async def _commit(self) -> str:
-        self._wake.clear()
-        self._due.clear()
-        batch = Batch()
-        try:
-            writer = await self._connected()
-            batch = self.ledger.take()
-            if batch:
-                await _write(writer, batch)
-                self.saved_at = self._now()
-        except sqlite3.Error as fault:
-            self.ledger.put_back(batch)
-            await self._disconnect()
-            return in_words(fault)
-        return ""
+        async with self.lock:
+            self._wake.clear()
+            self._due.clear()
+            batch = Batch()
+            try:
+                await self.connect()
+                batch = self.ledger.take(self.clock.now())
+                await self._write(batch)
+            except (sqlite3.Error, OSError) as fault:
+                self.ledger.put_back(batch)
+                self._tell(in_words(fault))
+                await self.disconnect()
+            else:
+                self.saved_at = self.clock.now()
+                self._tell("")
+            return self.trouble
+
+    def _tell(self, trouble: str) -> None:
+        """Note how the card is; what changes about it is an event, written once it can be."""
+        before, self.trouble = self.trouble, trouble
+        if trouble and not before:
+            self.record("storage_failed", why=trouble)
+        elif before and not trouble:
+            self.record("storage_recovered", why=before)
 
     async def close(self) -> None:
-        """Write what is pending and let go of the file."""
+        """Write what is pending and let go of the files."""
         if trouble := await self.commit():
-            log.error("store=%s lost=%d readings not saved: %s", self._directory, self.ledger.pending_readings, trouble)
-        await self._disconnect()
+            lost = self.ledger.pending_readings
+            log.error("store=%s lost=%d readings not saved: %s", self.directory, lost, trouble)
+        await self.disconnect()
+        await asyncio.get_running_loop().run_in_executor(self._readers, self.history.close)
+        self._readers.shutdown()
 
-    async def _connected(self) -> aiosqlite.Connection:
-        if self._writer is not None and self._file != self._found():
+    def status(self) -> StoreStatus:
+        """How the store is now; the bytes as of the last upkeep."""
+        age_ms = None if self.saved_at is None else self.clock.now() - self.saved_at
+        usage = self.history.usage
+        return StoreStatus(
+            bytes_used=usage.used,
+            bytes_budget=usage.budget,
+            bytes_free=usage.free,
+            segments=len(self.segments),
+            damaged_segments=usage.damaged_files,
+            readings_waiting=self.ledger.pending_readings,
+            readings_lost=self.ledger.lost_readings,
+            last_commit_age_s=None if age_ms is None else age_ms / 1000,
+            oldest_utc_ms=self.clock.utc_ms(self.segments[0].from_at) if self.segments else None,
+            trouble=self.trouble,
+        )
+
+    async def connect(self) -> None:
+        """Open the databases unless they are. Raises sqlite3.Error, OSError, StoreTooNew."""
+        if self.catalogue is not None and self._files != self._found():
             # SQLite goes on writing to a file that was moved or deleted, and says nothing.
-            log.warning("store=%s file gone or exchanged, opening it anew", self._directory)
-            await self._disconnect()
-        if self._writer is None:
-            self._writer = await open_writer(self._directory)
-            file, self._file = self._file, self._found()
-            if file not in (None, self._file):
+            log.warning("store=%s files gone or exchanged, opening them anew", self.directory)
+            await self.disconnect()
+        if self.catalogue is not None:
+            return
+        findings = await asyncio.to_thread(prepare, self.directory)
+        self.catalogue = await _open(self.directory / CATALOGUE, f"wal_autocheckpoint = {CATALOGUE_CHECKPOINT_PAGES}")
+        self.live = await _open(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
+        files, self._files = self._files, self._found()
+        await asyncio.to_thread(self._take_up, exchanged=files not in ((), self._files))
+        self._report(findings)
+
+    def _take_up(self, exchanged: bool) -> None:
+        """Learn what the databases know: numbers of meters, the next of rows and events, and once the ledger."""
+        with (
+            contextlib.closing(read_only(self.directory / CATALOGUE)) as known,
+            contextlib.closing(read_only(self.directory / LIVE)) as recent,
+        ):
+            rows = catalogue.meters(known)
+            self._numbers = {row.key: row.number for row in rows}
+            self._next_event = known.execute("SELECT coalesce(max(number), 0) + 1 FROM event").fetchone()[0]
+            self.segments = catalogue.segments(known)
+            remembered = live.remembered(recent)
+            self._next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
+            if exchanged:
+                self.clock.put_back(self.clock.fixes)
                 self.ledger.write_again()
-        if not self._restored:
-            async with open_reader(self._directory) as reader:
-                self.ledger.restore(await history.meters(reader, self._now()))
-            self._restored = True
-        return self._writer
+            if not self._restored:
+                self.clock.begin(*catalogue.clocks(known))
+                self._restore(rows, remembered)
+                self._restored = True
+        self.history.show(self.segments, self.clock.timeline)
 
-    def _found(self) -> tuple[int, int] | None:
-        """What tells the database file from another of its name; None if there is none."""
+    def _restore(self, rows: list[MeterRow], remembered: live.Remembered) -> None:
+        now_ms = self.clock.utc_ms(self.clock.now())
+        begins = {at for _, at, _ in remembered.quarters}
+        quarter_s = {at: self.clock.utc_ms(at) // QUARTER_MS * (QUARTER_MS // 1000) for at in begins}
+        recent = {at: s for at, s in quarter_s.items() if s * 1000 > now_ms - 5 * QUARTER_MS}
+        meters = live.meters(rows, remembered, recent)
+        running = live.unpack(remembered.running, {row.number: row.key for row in rows})
+        by_key = {meter.key: meter for meter in meters}
+        for reception in running:
+            by_key[reception.meter].last_at = max(by_key[reception.meter].last_at, reception.last)
+        self.ledger.restore(sorted(meters, key=lambda meter: meter.last_at), running)
+
+    def _report(self, findings: Iterable[Finding]) -> None:
+        for kind, detail in findings:
+            log.warning("store=%s %s %s", self.directory, kind, detail)
+            self.record(kind, **detail)
+
+    def _found(self) -> tuple[tuple[int, int] | None, ...]:
+        """What tells the database files from others of their names."""
+        return tuple(_identity(self.directory / name) for name in (CATALOGUE, LIVE))
+
+    async def disconnect(self) -> None:
+        """Close the databases; the next commit opens them again."""
+        for connection in (self.catalogue, self.live):
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    await connection.close()
+        self.catalogue = self.live = None
+
+    async def _write(self, batch: Batch) -> None:
+        changes = self.clock.take_changes()
+        if changes is None and batch.meters:
+            changes = (self.clock.current, [])
         try:
-            about = (self._directory / FILE_NAME).stat()
-        except OSError:
-            return None
-        return about.st_dev, about.st_ino
+            await self._write_all(batch, changes)
+        except BaseException:
+            self.clock.put_back(changes[1] if changes else [])
+            raise
 
-    async def _disconnect(self) -> None:
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            with contextlib.suppress(sqlite3.Error):
-                await writer.close()
+    async def _write_all(self, batch: Batch, changes: tuple[Boot, list[Fix]] | None) -> None:
+        assert self.catalogue is not None
+        assert self.live is not None
+        new = self._admit(batch)
+        # Numbered before anything is written: what has to be written again has the same number then.
+        batch.events = [e if e.number else e._replace(number=self._next_event + n) for n, e in enumerate(batch.events)]
+        self._next_event += len(batch.events)
+        if batch.meters or batch.events or changes:
+            async with transaction(self.catalogue) as writer:
+                await _write_clock(writer, changes)
+                numbered = [(self._numbers[key], m) for key, m in batch.meters.items() if key in self._numbers]
+                await writer.executemany(catalogue.METER, [catalogue.meter_values(n, m) for n, m in numbered])
+                events = [catalogue.event_values(event, self._numbers) for event in batch.events]
+                await writer.executemany(catalogue.EVENT, events)
+        async with transaction(self.live) as writer:
+            await _write_clock(writer, changes)
+            await writer.executemany("INSERT OR IGNORE INTO meter VALUES (?, ?, ?, ?, ?, ?, ?)", new)
+            next_id = await self._write_rows(writer, batch)
+        self._next_id = next_id
+
+    def _admit(self, batch: Batch) -> list[tuple[object, ...]]:
+        """Give each new meter a number, unless there are too many; returns their rows."""
+        new = []
+        for key, meter in batch.meters.items():
+            if key in self._numbers:
+                continue
+            if len(self._numbers) >= MOST_METERS or not self._admission.take(self.clock.now()):
+                self.refused_meters += 1
+                continue
+            number = self._numbers[key] = max(self._numbers.values(), default=0) + 1
+            new.append((number, *key, meter.commodity, meter.endpoint_type, meter.first_at))
+        return new
+
+    async def _write_rows(self, writer: aiosqlite.Connection, batch: Batch) -> int:
+        row_id, numbers = self._next_id, self._numbers
+        readings = [r for r in batch.readings if r.meter in numbers]
+        values = [live.reading_values(row_id + n, numbers[r.meter], r) for n, r in enumerate(readings)]
+        await writer.executemany(live.READING, values)
+        row_id += len(readings)
+        receptions = [r for r in batch.receptions.values() if r.meter in numbers]
+        values = [live.reception_values(row_id + n, numbers[r.meter], r) for n, r in enumerate(receptions)]
+        await writer.executemany(live.RECEPTION, values)
+        row_id += len(receptions)
+        quarters = live.coverage(receptions)
+        await writer.executemany(live.COVERAGE, [(row_id + n, *quarter) for n, quarter in enumerate(quarters)])
+        row_id += len(quarters)
+        events = [catalogue.event_values(event, numbers) for event in batch.events]
+        await writer.executemany(live.EVENT, [(row_id + n, *event) for n, event in enumerate(events)])
+        row_id += len(events)
+        await writer.execute(live.RUNNING, (live.pack(self.ledger.receptions, numbers),))
+        return row_id
+
+    @property
+    def last_id(self) -> int:
+        """The id of the last row written to the live database."""
+        return self._next_id - 1
+
+    def begin_again(self) -> None:
+        """Forget what is in memory: the directory now holds other data. Called while nothing is pending."""
+        self.ledger = Ledger(self.clock.utc_ms)
+        self._restored, self._files = False, ()
 
 
-async def _write(writer: aiosqlite.Connection, batch: Batch) -> None:
+@contextlib.asynccontextmanager
+async def transaction(writer: aiosqlite.Connection) -> AsyncIterator[aiosqlite.Connection]:
+    """All that is written inside, or nothing of it."""
     await writer.execute("BEGIN IMMEDIATE")
     try:
-        await writer.executemany(_METER, [_meter_row(meter) for meter in batch.meters.values()])
-        await writer.executemany(_READING, [r._asdict() | r.meter._asdict() for r in batch.readings])
-        receptions = batch.receptions.values()
-        await writer.executemany(_RECEPTION, [_plain(r) | r.meter._asdict() for r in receptions])
+        yield writer
         await writer.execute("COMMIT")
-    except sqlite3.Error:
+    except BaseException:
         with contextlib.suppress(sqlite3.Error):
             await writer.execute("ROLLBACK")
         raise
 
 
-def _meter_row(meter: Meter) -> tuple[object, ...]:
-    tamper_ms = meter.tamper_changed and unix_ms(meter.tamper_changed)
-    first_ms = unix_ms(meter.first_heard)
-    return (*meter.key, meter.endpoint_type, meter.commodity, first_ms, max(meter.quarters, default=0), tamper_ms)
+async def _write_clock(writer: aiosqlite.Connection, changes: tuple[Boot, list[Fix]] | None) -> None:
+    if changes:
+        boot, fixes = changes
+        await writer.execute(catalogue.BOOT, (boot.number, boot.boot_id, boot.last_ms, boot.system_offset_ms))
+        values = [(fix.boot, fix.ms, fix.utc_ms, fix.uncertainty_ms, fix.source) for fix in fixes]
+        await writer.executemany(catalogue.FIX, values)
 
 
-def _plain(reception: Reception) -> dict[str, object]:
-    return {name: getattr(reception, name) for name in reception.__slots__}
+async def _open(path: Path, *pragmas: str) -> aiosqlite.Connection:
+    writer = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        # FULL: a commit is on the card when it returns; NORMAL would put that off until a checkpoint. What is deleted
+        # need not be overwritten: that would be written to the card too.
+        for pragma in ("synchronous = FULL", "temp_store = MEMORY", "secure_delete = OFF", *pragmas):
+            await writer.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        await writer.close()
+        raise
+    return writer
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino

@@ -1,0 +1,20 @@
+"""A bucket of tokens: so many at once, then so many a second. For what anyone can cause by transmitting."""
+
+
+class Bucket:
+    """Tokens that come back with time."""
+
+    def __init__(self, most: float, per_s: float) -> None:
+        self._most = self._left = most
+        self._per_ms = per_s / 1000
+        self._at: int | None = None
+
+    def take(self, at: int) -> bool:
+        """Take a token at stamp `at`; False when there is none. A new boot begins with all of them."""
+        if self._at is not None and at > self._at:
+            self._left = min(self._most, self._left + (at - self._at) * self._per_ms)
+        self._at = at if self._at is None else max(at, self._at)
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,237 @@
+"""Sealed history segments: made once from sorted rows, checked, then never written again.
+
+A segment is built under another name, checked in full, put on the card for certain (fsync) and only then given its
+name, so that a numbered file is always whole. Beside it lies a file with a checksum of each page, by which damage is
+found and confined: what lies on the other pages is still known to be true (`salvage.py`).
+
+    seal    rows of the live database, up to an id            -> a segment of rank 0
+    join    neighbours of one rank                            -> one segment of the next rank
+    thin    one segment                                       -> the last reading of each meter and day
+
+Each segment also carries a copy of the last reading of every meter before it, so that no question about a register
+has to be taken further back.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from appliance.store.rows import CARRIED, DAYS, SUSPECT, SegmentRow
+from appliance.store.schema import (
+    BUSY_TIMEOUT_S,
+    CATALOGUE,
+    LIVE,
+    SEGMENT_PAGE_BYTES,
+    migrate,
+    read_only,
+    segment_path,
+    sums_path,
+)
+
+SUM_BYTES = 8
+PART = ".part"
+
+_LAST_READINGS = f"""
+INSERT OR IGNORE INTO main.reading
+SELECT r.meter, r.at, r.consumption, r.tamper_phy, r.tamper_enc, {CARRIED}
+FROM before.meter AS m JOIN before.reading AS r ON r.meter = m.number AND r.at = (
+    SELECT at FROM before.reading WHERE meter = m.number AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)
+ORDER BY r.meter
+"""
+
+_ABOUT = f"""
+INSERT INTO about
+SELECT :number, :rank,
+    coalesce((SELECT min(at) FROM reading WHERE NOT flags & {CARRIED}), (SELECT min(at) FROM reception),
+             (SELECT min(at) FROM coverage), (SELECT min(at) FROM event), 0),
+    max(coalesce((SELECT max(at) FROM reading), 0), coalesce((SELECT max(last) FROM reception), 0),
+        coalesce((SELECT max(at) FROM coverage), 0), coalesce((SELECT max(at) FROM event), 0)),
+    (SELECT count(*) FROM reading WHERE NOT flags & {CARRIED}), (SELECT count(*) FROM reception),
+    :live_to, :replaces
+"""
+
+
+class Unsound(Exception):
+    """A segment that was just built does not hold together: the card, or the memory, is at fault."""
+
+
+def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) -> SegmentRow:
+    """Make a segment of the live rows with an id up to `live_to`; `before` is the segment that precedes them."""
+
+    def fill(segment: sqlite3.Connection) -> None:
+        _attach(segment, directory / LIVE, "live")
+        _attach(segment, directory / CATALOGUE, "catalogue")
+        if before is not None:
+            _attach(segment, segment_path(directory, before.number), "before", immutable=True)
+            segment.execute(_LAST_READINGS)
+        for table in ("reading", "reception"):
+            columns = _columns(segment, table)
+            segment.execute(
+                f"INSERT OR REPLACE INTO main.{table} SELECT {columns} FROM live.{table} WHERE id <= ? "  # noqa: S608
+                "ORDER BY meter, at, id",
+                (live_to,),
+            )
+        segment.execute(
+            "INSERT OR REPLACE INTO main.coverage SELECT at, max(meters), sum(messages) FROM live.coverage "
+            "WHERE id <= ? GROUP BY at ORDER BY at",
+            (live_to,),
+        )
+        columns = _columns(segment, "event")
+        segment.execute(f"INSERT INTO main.event SELECT {columns} FROM live.event WHERE id <= ?", (live_to,))  # noqa: S608
+        segment.execute(f"INSERT INTO main.meter SELECT {_columns(segment, 'meter')} FROM catalogue.meter")  # noqa: S608
+        segment.execute("INSERT INTO main.boot SELECT * FROM catalogue.boot")
+        segment.execute("INSERT INTO main.fix SELECT * FROM catalogue.fix")
+
+    return build(directory, number, fill, rank=0, live_to=live_to)
+
+
+def join(directory: Path, number: int, parts: Sequence[SegmentRow]) -> SegmentRow:
+    """Make one segment of neighbours, at most eight of them, given in the order of time."""
+
+    def fill(segment: sqlite3.Connection) -> None:
+        names = [f"s{n}" for n in range(len(parts))]
+        for name, part in zip(names, parts, strict=True):
+            _attach(segment, segment_path(directory, part.number), name, immutable=True)
+            for table in ("boot", "fix", "meter"):
+                segment.execute(f"INSERT OR REPLACE INTO main.{table} SELECT * FROM {name}.{table}")  # noqa: S608
+            for table in ("event", "coverage"):
+                segment.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table}")  # noqa: S608
+        # Meter by meter, because each part is sorted: rows are only appended, and nothing is sorted again.
+        for (meter,) in segment.execute("SELECT number FROM main.meter ORDER BY number").fetchall():
+            for table in ("reading", "reception"):
+                for name in names:
+                    segment.execute(
+                        f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table} WHERE meter = ? ORDER BY at",  # noqa: S608
+                        (meter,),
+                    )
+
+    replaces = [part.number for part in parts]
+    rank, live_to = parts[0].rank + 1, max(part.live_to for part in parts)
+    return build(directory, number, fill, rank=rank, live_to=live_to, replaces=replaces)
+
+
+def thin(directory: Path, number: int, part: SegmentRow, day_of: Callable[[int], int]) -> SegmentRow:
+    """Make a segment with the last reading of each meter and day of `part`; `day_of` tells the day of a stamp."""
+
+    def fill(segment: sqlite3.Connection) -> None:
+        _attach(segment, segment_path(directory, part.number), "whole", immutable=True)
+        for table in ("boot", "fix", "meter", "event"):
+            segment.execute(f"INSERT INTO main.{table} SELECT * FROM whole.{table}")  # noqa: S608
+        rows = segment.execute(f"SELECT * FROM whole.reading WHERE NOT flags & {SUSPECT} ORDER BY meter, at")  # noqa: S608
+        segment.executemany("INSERT INTO main.reading VALUES (?, ?, ?, ?, ?, ?)", _last_of_days(rows, day_of))
+
+    return build(directory, number, fill, rank=DAYS, live_to=part.live_to, replaces=[part.number])
+
+
+def _last_of_days(
+    rows: Iterator[tuple[int, int, int, int | None, int | None, int]], day_of: Callable[[int], int]
+) -> Iterator[tuple[int, int, int, int | None, int | None, int]]:
+    kept = None
+    for row in rows:
+        carried = row[5] & CARRIED
+        if kept and (kept[0] != row[0] or kept[5] & CARRIED or carried or day_of(kept[1]) != day_of(row[1])):
+            yield kept
+        kept = row
+    if kept:
+        yield kept
+
+
+def build(
+    directory: Path,
+    number: int,
+    fill: Callable[[sqlite3.Connection], None],
+    *,
+    rank: int,
+    live_to: int,
+    replaces: Sequence[int | str] = (),
+) -> SegmentRow:
+    """Make segment `number` of what `fill` inserts. Raises sqlite3.Error, OSError, Unsound; leaves no file then."""
+    path = segment_path(directory, number)
+    part = path.with_suffix(f".db{PART}")
+    part.unlink(missing_ok=True)
+    try:
+        about = {"number": number, "rank": rank, "live_to": live_to, "replaces": json.dumps(list(replaces))}
+        _write(part, fill, about)
+        return _publish(path, part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _write(part: Path, fill: Callable[[sqlite3.Connection], None], about: dict[str, object]) -> None:
+    uri = f"{part.absolute().as_uri()}?mode=rwc"
+    segment = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    with contextlib.closing(segment):
+        # Nobody else knows the file yet; should the power fail, it is made anew.
+        settings = ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY", "cache_size = -8000")
+        for pragma in (f"page_size = {SEGMENT_PAGE_BYTES}", *settings):
+            segment.execute(f"PRAGMA {pragma}")
+        migrate(segment, "segment")
+        segment.execute("BEGIN")
+        fill(segment)
+        segment.execute(_ABOUT, about)
+        segment.execute("COMMIT")
+        if (found := segment.execute("PRAGMA main.integrity_check(1)").fetchone()[0]) != "ok":
+            raise Unsound(f"{part.name}: {found}")
+
+
+def _publish(path: Path, part: Path) -> SegmentRow:
+    """Put the file on the card and give it its name, its checksums first."""
+    sums = sums_path(path)
+    sums_part = sums.with_suffix(f".sums{PART}")
+    sha256, checksums = digest(part)
+    try:
+        sums_part.write_bytes(checksums)
+        part.chmod(0o444)
+        for file in (part, sums_part):
+            sync(file)
+        sums_part.rename(sums)
+    finally:
+        sums_part.unlink(missing_ok=True)
+    part.rename(path)
+    sync(path.parent)
+    return describe(path, sha256)
+
+
+def describe(path: Path, sha256: str) -> SegmentRow:
+    """What a segment says of itself. Raises sqlite3.Error when it cannot be read."""
+    with contextlib.closing(read_only(path, immutable=True)) as segment:
+        row = segment.execute("SELECT number, rank, from_at, to_at, readings, receptions, live_to FROM about").fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError(f"{path.name} does not say what it is")
+    return SegmentRow(*row[:6], bytes=path.stat().st_size, sha256=sha256, live_to=row[6])
+
+
+def digest(path: Path) -> tuple[str, bytes]:
+    """SHA-256 of a file, in hexadecimal, and the BLAKE2b of each of its pages, `SUM_BYTES` each."""
+    whole, sums = hashlib.sha256(), bytearray()
+    with path.open("rb", buffering=0) as file:
+        while page := file.read(SEGMENT_PAGE_BYTES):
+            whole.update(page)
+            sums += hashlib.blake2b(page, digest_size=SUM_BYTES).digest()
+    return whole.hexdigest(), bytes(sums)
+
+
+def sync(path: Path) -> None:
+    """Put a file, or the names in a directory, on the card for certain."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _attach(segment: sqlite3.Connection, path: Path, name: str, *, immutable: bool = False) -> None:
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if immutable else ''}"
+    # Not inside a transaction: SQLite attaches only between them.
+    segment.execute("COMMIT")
+    segment.execute(f"ATTACH ? AS {name}", (uri,))
+    segment.execute("BEGIN")
+
+
+def _columns(segment: sqlite3.Connection, table: str) -> str:
+    return ", ".join(row[1] for row in segment.execute(f"PRAGMA main.table_info({table})"))
