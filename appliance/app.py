@@ -20,6 +20,7 @@ from appliance.errors import ConfigError
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
 from appliance.store.lock import sole_user
+from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health, Supervisor
 from appliance.web import probe
@@ -93,6 +94,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         )
         if draft.keeps:
             supervisor.start("store", store.run, vital_within_s=STORE_VITAL_WITHIN_S)
+            supervisor.start("history", Upkeep(store, config.store.budget_bytes).run)
         notifier.ready()
         if notifier.told:
             supervisor.start("watchdog", lambda _report: notifier.feed(supervisor.stalled, lambda: in_words(parts)))

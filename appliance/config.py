@@ -95,6 +95,20 @@ class Store:
         low=0.1,
         high=60,
     )
+    budget_mb: float | None = setting(
+        None,
+        "Most that the data directory may take. When it is reached, history goes first, the oldest of it: it is thinned "
+        "to a reading a day, then dropped. `auto` leaves a twentieth of the file system free, at most 256 MB.",
+        unit="MB",
+        low=10,
+        high=10_000_000,
+        none="auto",
+    )
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """The budget in bytes; None leaves it to the file system."""
+        return None if self.budget_mb is None else round(self.budget_mb * 1_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
