@@ -1,9 +1,10 @@
 """What time sources said during one boot, which of it holds together, and the UTC that follows from it.
 
 A *fix* says: when this boot's clock (CLOCK_BOOTTIME) showed `ms`, a source said that it was `utc_ms`, give or take its
-uncertainty. Between fixes the boot's clock runs as its crystal does. The crystals of the Raspberry Pi and of most
-computers are sold as good to 30 to 50 ppm over temperature; boards measured against NTP were off by 1 to 40 ppm. As
-twice the data sheet's figure is taken, what is concluded from it errs on the safe side.
+uncertainty. Between fixes the boot's clock runs as its crystal does. Such crystals are cut to 10 to 30 ppm and move by
+as much again with temperature and age (a Raspberry Pi 3 by 6 ppm with that of the room:
+raspberrypi.stackexchange.com/questions/74482), some 50 ppm in all. Twice that is taken as the bound, for what is
+concluded from it must hold.
 
 While a time service holds the system clock, CLOCK_BOOTTIME is slewed together with it (clock_gettime(2)): then the
 difference of the two changes by steps only, and these are what further fixes tell.

@@ -57,6 +57,7 @@ MAY_IMPORT = {
         *NOUNS,
         "appliance.clock",
         "appliance.timeline",
+        "appliance.fixes",
         "appliance.config",
         "appliance.rtlamr",
         "appliance.progress",
