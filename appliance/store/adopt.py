@@ -41,7 +41,7 @@ WHERE NOT EXISTS (SELECT 1 FROM main.meter AS k WHERE k.meter_id = m.meter_id AN
 ORDER BY m.number LIMIT max(0, :most - (SELECT count(*) FROM main.meter))
 """
 _FIRST_HEARD = """
-UPDATE main.meter SET first_at = min(first_at, known.first_at) FROM temp.known WHERE known.number = main.meter.number
+UPDATE main.meter SET first_at = min(meter.first_at, known.first_at) FROM temp.known WHERE known.number = meter.number
 """
 _KNOWN = """
 CREATE TEMP TABLE known AS
