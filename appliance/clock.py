@@ -136,6 +136,11 @@ class Clock:
         """What sources said during the boot that is running, believed or not."""
         return [fix for fix in self._fixes if fix.boot == self.boot]
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether `take_changes` would give something."""
+        return self._new or bool(self._unwritten)
+
     def take_changes(self) -> tuple[Boot, list[Fix]] | None:
         """The running boot and its fixes not written yet, or None if nothing but the passing of time is new."""
         if not self._new and not self._unwritten:

@@ -4,7 +4,7 @@
 what is wrong beside it: a wrong `[[receiver]]` is left out, of `[site]` and `[web]` what is wrong gets its default.
 
 Every setting is a field with its default, unit, limits and help beside it; `docs/configuration.md` is made
-from these fields by `reference()`, and a test fails when the two differ.
+from these fields by `tests/test_config.py`, which fails when the two differ.
 """
 
 import difflib
@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -97,8 +97,8 @@ class Store:
     )
     budget_mb: float | None = setting(
         None,
-        "Most that the data directory may take. When it is reached, history goes first, the oldest of it: it is thinned "
-        "to a reading a day, then dropped. `auto` leaves a twentieth of the file system free, at most 256 MB.",
+        "Most that the data directory may take. When it is reached the oldest history goes first: it is thinned to a "
+        "reading a day, then dropped. `auto` leaves a twentieth of the file system free, at most 256 MB.",
         unit="MB",
         low=10,
         high=10_000_000,
@@ -357,13 +357,13 @@ def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
             return kind(value)
     elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
         return tuple(value)
-    raise ValueError(_allowed(kind, about))
+    raise ValueError(allowed(kind, about))
 
 
-def _allowed(kind: Any, about: Mapping[str, Any]) -> str:
+def allowed(kind: Any, about: Mapping[str, Any]) -> str:
     """What a setting takes, in words.
 
-    >>> _allowed(int, {"low": 0, "high": 9, "none": "", "unit": "dB"})
+    >>> allowed(int, {"low": 0, "high": 9, "none": "", "unit": "dB"})
     'a whole number from 0 to 9 dB'
     """
     if kind is bool:
@@ -374,29 +374,3 @@ def _allowed(kind: Any, about: Mapping[str, Any]) -> str:
         words = f"{number} from {about['low']:_} to {about['high']:_}{unit}"
         return f'"{about["none"]}" or {words}' if about["none"] else words
     return str(about["words"])
-
-
-def reference() -> str:
-    """The tables of all settings, as Markdown."""
-    parts = []
-    for table, kind in TABLES.items():
-        head = f"[[{table}]]" if table == REPEATED else f"[{table}]"
-        parts.append(f"## `{head}`\n{kind.__doc__}\n\n")
-        parts.append("| key | unit | default | allowed | what it does |\n|---|---|---|---|---|\n")
-        hints = get_type_hints(kind)
-        for f in fields(kind):
-            unit, text = f.metadata["unit"] or "–", f.metadata["help"]
-            parts.append(f"| `{f.name}` | {unit} | `{_toml(f)}` | {_allowed(hints[f.name], f.metadata)} | {text} |\n")
-        parts.append("\n")
-    return "".join(parts).rstrip() + "\n"
-
-
-def _toml(f: Field[Any]) -> str:
-    value = f.default
-    if value is None:
-        return f'"{f.metadata["none"]}"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "[" + ", ".join(f'"{v}"' for v in value) + "]"
-    return f'"{value}"' if isinstance(value, str | Path) else f"{value:_}"

@@ -4,18 +4,44 @@
 """
 
 import re
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
 from appliance import config
-from appliance.config import TABLES, Config, Receiver, load, parse, reference
+from appliance.config import REPEATED, TABLES, Config, Receiver, allowed, load, parse
 from appliance.errors import ConfigError
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "configuration.md"
 START, END = "<!-- made by tests/test_config.py -->\n", "<!-- end -->\n"
+
+
+def reference() -> str:
+    """The tables of all settings, as Markdown."""
+    parts = []
+    for table, kind in TABLES.items():
+        head = f"[[{table}]]" if table == REPEATED else f"[{table}]"
+        parts.append(f"## `{head}`\n{kind.__doc__}\n\n")
+        parts.append("| key | unit | default | allowed | what it does |\n|---|---|---|---|---|\n")
+        hints = get_type_hints(kind)
+        for f in fields(kind):
+            unit, text = f.metadata["unit"] or "–", f.metadata["help"]
+            parts.append(f"| `{f.name}` | {unit} | `{_toml(f)}` | {allowed(hints[f.name], f.metadata)} | {text} |\n")
+        parts.append("\n")
+    return "".join(parts).rstrip() + "\n"
+
+
+def _toml(f: Field[Any]) -> str:
+    value = f.default
+    if value is None:
+        return f'"{f.metadata["none"]}"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f'"{v}"' for v in value) + "]"
+    return f'"{value}"' if isinstance(value, str | Path) else f"{value:_}"
 
 
 def tables_in(text: str) -> str:

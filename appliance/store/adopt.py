@@ -104,7 +104,8 @@ async def adopt(
     if made is not None or found.events:
         # Told before the file goes: who waits for that then finds it.
         readings = 0 if made is None else made.readings - sum(row.readings for row in gone)
-        store.record("log_imported", file=path.stem, readings=readings, meters=found.meters, events=found.events)
+        detail = {"file": path.stem, "readings": readings, "meters": found.meters, "events": found.events}
+        store.record("log_imported", detail)
         if await store.commit():
             return
     unknown = [row for row in found.known if store.ledger.get(row.key) is None]
@@ -197,7 +198,7 @@ def _fill(segment: sqlite3.Connection, logged: sqlite3.Connection, parts: Sequen
     )
     segment.executemany("INSERT INTO meter VALUES (?, ?, ?, ?, ?, ?, ?)", meters)
     for table, statement in (("reading", _READING), ("reception", _RECEPTION)):
-        sources = [part.execute(f"SELECT * FROM {table} ORDER BY meter, at") for part in parts]  # noqa: S608
+        sources = [part.execute(f"SELECT * FROM {table} ORDER BY meter, at") for part in parts]
         # What is known already comes first, and each table in its order, so that pages are filled one after the other.
         merged: Iterator[Row] = heapq.merge(*sources, _logged(logged, table), key=itemgetter(0, 1))
         segment.executemany(statement, merged)
@@ -214,7 +215,7 @@ def _logged(logged: sqlite3.Connection, table: str) -> sqlite3.Cursor:
     """The rows of the import, by the catalogue's numbers."""
     columns = [name for _, name, *_ in logged.execute(f"PRAGMA logged.table_info({table})")]
     return logged.execute(
-        f"SELECT k.number, {', '.join(f'r.{name}' for name in columns[1:])} FROM logged.{table} AS r "  # noqa: S608
+        f"SELECT k.number, {', '.join(f'r.{name}' for name in columns[1:])} FROM logged.{table} AS r "
         "JOIN logged.meter AS m ON m.number = r.meter JOIN catalogue.meter AS k "
         "ON k.meter_id = m.meter_id AND k.protocol = m.protocol AND k.simulated = m.simulated ORDER BY k.number, r.at"
     )

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import get_args
 
 from appliance.fixes import Fix
-from appliance.timeline import Boot
 from appliance.model import COMMODITIES
 from appliance.store.ledger import Meter
 from appliance.store.rows import Event, EventKind, MeterKey, MeterRow, SegmentRow
+from appliance.timeline import Boot
 
 METER = """
 INSERT INTO meter VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -33,7 +33,7 @@ SEGMENT = "INSERT OR REPLACE INTO segment VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 def clocks(connection: sqlite3.Connection) -> tuple[list[Boot], list[Fix]]:
     """The boots and the fixes of the clock, in order."""
     boots = [Boot(*row) for row in connection.execute("SELECT * FROM boot ORDER BY number")]
-    fixes = [Fix(*row) for row in connection.execute(f"SELECT {FIX_COLUMNS} FROM fix ORDER BY boot, ms")]  # noqa: S608
+    fixes = [Fix(*row) for row in connection.execute(f"SELECT {FIX_COLUMNS} FROM fix ORDER BY boot, ms")]
     return boots, fixes
 
 

@@ -9,11 +9,11 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from appliance.timeline import BOOT_SHIFT, boot_of
 from appliance.model import Commodity, Message
 from appliance.store.limits import Bucket
 from appliance.store.plausibility import judge, modulus
 from appliance.store.rows import QUARTER_MS, SUSPECT, Event, MeterKey, Reading, Reception
+from appliance.timeline import BOOT_SHIFT, boot_of
 
 # Two receivers, or two tries at one transmission, time it differently by the latency of their buffers; meters
 # themselves pause for 15 s or more.
@@ -256,7 +256,7 @@ class Ledger:
         reception.add(at, message.corrected_bits > 0, message.snr_db, message.frequency_hz)
 
     def _quarter_of(self, at: int) -> tuple[int, int]:
-        """Stamp and Unix seconds at which the quarter of an hour that `at` is in begins, or its boot if that is later."""
+        """Where the quarter of an hour of `at` begins: its stamp, or that of the boot if later, and in Unix seconds."""
         begin_at, end_at, start_s = self._quarter
         if not begin_at <= at < end_at:
             utc_ms = self._utc_ms(at)
@@ -270,6 +270,29 @@ class Ledger:
         if boot_of(before_at) == boot_of(at):
             return at - before_at
         return self._utc_ms(at) - self._utc_ms(before_at)
+
+    def renumber(self, boot: int, number: int) -> None:
+        """What was heard in `boot` was heard in boot `number`: the catalogue could not be asked before."""
+        shift = (number - boot) << BOOT_SHIFT
+
+        def moved(at: int) -> int:
+            return at + shift if boot_of(at) == boot else at
+
+        for meter in self._meters.values():
+            meter.first_at, meter.last_at = moved(meter.first_at), moved(meter.last_at)
+            meter.changed_at = None if meter.changed_at is None else moved(meter.changed_at)
+            meter.tamper_changed_at = None if meter.tamper_changed_at is None else moved(meter.tamper_changed_at)
+            meter.suspect = meter.suspect and (meter.suspect[0], moved(meter.suspect[1]))
+            meter.kept_at = moved(meter.kept_at)
+            meter.recent = deque(((moved(at), fields) for at, fields in meter.recent), maxlen=meter.recent.maxlen)
+        pending = self._pending
+        pending.readings = [reading._replace(at=moved(reading.at)) for reading in pending.readings]
+        pending.events = [event._replace(at=moved(event.at)) for event in pending.events]
+        receptions = list(pending.receptions.values())
+        for reception in receptions:
+            reception.at, reception.last = moved(reception.at), moved(reception.last)
+        pending.receptions = {(reception.meter, reception.at): reception for reception in receptions}
+        self._quarter = (1, 0, 0)
 
     def write_again(self) -> None:
         """Take all that is known for not yet written, because the card holds other files than before."""

@@ -37,7 +37,7 @@ class Remembered:
 def remembered(live: sqlite3.Connection) -> Remembered:
     """Readings in the order of arrival; meter, begin and count of each reception; the quarter that was running."""
     readings = live.execute(
-        f"SELECT meter, at, consumption, tamper_phy, tamper_enc FROM reading WHERE NOT flags & {SUSPECT} ORDER BY id"  # noqa: S608
+        f"SELECT meter, at, consumption, tamper_phy, tamper_enc FROM reading WHERE NOT flags & {SUSPECT} ORDER BY id"
     ).fetchall()
     quarters = live.execute("SELECT meter, at, count FROM reception ORDER BY id").fetchall()
     running = live.execute("SELECT receptions FROM running").fetchone()
@@ -46,15 +46,15 @@ def remembered(live: sqlite3.Connection) -> Remembered:
 
 def last_id(live: sqlite3.Connection) -> int:
     """The id of the last row of any table."""
-    largest = (f"SELECT max(id) AS id FROM {table}" for table in TABLES)  # noqa: S608
-    return live.execute(f"SELECT max(id) FROM ({' UNION ALL '.join(largest)})").fetchone()[0] or 0  # noqa: S608
+    largest = (f"SELECT max(id) AS id FROM {table}" for table in TABLES)
+    return live.execute(f"SELECT max(id) FROM ({' UNION ALL '.join(largest)})").fetchone()[0] or 0
 
 
 def waiting(live: sqlite3.Connection) -> tuple[int, int | None]:
     """How many rows wait to be sealed, and the stamp of the oldest."""
-    rows = sum(live.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("reading", "reception"))  # noqa: S608
-    first = (f"SELECT * FROM (SELECT at FROM {table} ORDER BY id LIMIT 1)" for table in TABLES)  # noqa: S608
-    oldest = live.execute(f"SELECT min(at) FROM ({' UNION ALL '.join(first)})").fetchone()[0]  # noqa: S608
+    rows = sum(live.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("reading", "reception"))
+    first = (f"SELECT * FROM (SELECT at FROM {table} ORDER BY id LIMIT 1)" for table in TABLES)
+    oldest = live.execute(f"SELECT min(at) FROM ({' UNION ALL '.join(first)})").fetchone()[0]
     return rows, oldest
 
 

@@ -100,9 +100,8 @@ def days(history: History, meter: MeterKey, first: date, last: date, zone: tzinf
 
 def months(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo | None = None) -> list[Period]:
     """What was used in each month from that of `first` to that of `last`."""
-    edges = []
-    for n in range(first.year * 12 + first.month - 1, last.year * 12 + last.month + 1):
-        edges.append(_midnight(date(n // 12, n % 12 + 1, 1), zone))
+    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month + 1)
+    edges = [_midnight(date(n // 12, n % 12 + 1, 1), zone) for n in numbers]
     return _periods(history, meter, edges, heard=False)
 
 
@@ -123,7 +122,7 @@ def events(
             return []
         rows = view.catalogue.execute(
             "SELECT number, at, kind, meter, detail FROM event WHERE kind = ? AND at < ?"
-            f"{' AND meter = ?' if meter else ''} ORDER BY at DESC LIMIT ?",  # noqa: S608
+            f"{' AND meter = ?' if meter else ''} ORDER BY at DESC LIMIT ?",
             (kind, 2**62 if before is None else before, *([number] if meter else []), limit),
         ).fetchall()
         keys = {row[0]: MeterKey(row[1], row[2], bool(row[3])) for row in _meters_of(view, [row[3] for row in rows])}
@@ -178,13 +177,13 @@ def _breaks(view: View, number: int, from_ms: int, to_ms: int) -> list[tuple[int
     marks = ", ".join("?" * len(BREAKS))
     for low, high in ((from_ms, to_ms), (view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms))):
         rows = view.catalogue.execute(
-            f"SELECT at, kind, detail FROM event WHERE meter = ? AND kind IN ({marks}) AND at >= ? AND at <= ?",  # noqa: S608
+            f"SELECT at, kind, detail FROM event WHERE meter = ? AND kind IN ({marks}) AND at >= ? AND at <= ?",
             (number, *BREAKS, low, high),
         )
         for at, kind, detail in rows:
             told = json.loads(detail)
-            rolled = kind == "register_rolled_over"
-            found.append((view.timeline.utc_ms(at), kind, told["modulus"] if rolled else told["before"] - told["after"]))
+            more = told["modulus"] if kind == "register_rolled_over" else told["before"] - told["after"]
+            found.append((view.timeline.utc_ms(at), kind, more))
     return sorted(found)
 
 
@@ -205,7 +204,7 @@ def _registers(view: View, number: int, instants: Sequence[int]) -> list[Registe
 
 
 def _live_readings(view: View, number: int) -> list[tuple[int, int]]:
-    query = f"SELECT at, consumption FROM reading WHERE meter = ? AND id > ? AND NOT flags & {SUSPECT}"  # noqa: S608
+    query = f"SELECT at, consumption FROM reading WHERE meter = ? AND id > ? AND NOT flags & {SUSPECT}"
     return sorted(view.live.execute(query, (number, view.live_to)))
 
 
@@ -240,9 +239,10 @@ def _at_stamps(
 
 
 def _look_up(segment: sqlite3.Connection, number: int, stamps: Sequence[int]) -> list[tuple[int, int] | None]:
+    last = f"at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1"
     rows = segment.execute(
-        "SELECT r.at, r.consumption FROM json_each(?2) AS i LEFT JOIN reading AS r ON r.meter = ?1 AND r.at = ("
-        f"SELECT at FROM reading WHERE meter = ?1 AND at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)",  # noqa: S608
+        "SELECT r.at, r.consumption FROM json_each(?2) AS i LEFT JOIN reading AS r ON r.meter = ?1 "
+        f"AND r.at = (SELECT at FROM reading WHERE meter = ?1 AND {last})",
         (number, json.dumps(stamps)),
     ).fetchall()
     return [None if row[0] is None else row for row in rows]

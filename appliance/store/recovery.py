@@ -36,6 +36,7 @@ from appliance.store.schema import (
     sums_path,
 )
 from appliance.store.segments import PART, describe, digest, sync
+from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ def prepare(directory: Path) -> list[Finding]:
             findings.append(_restore_live(directory, writer))
         if findings or made_anew:
             _fill_in(directory, writer)
+        _extend_boots(directory, writer)
         live_to = max((row.live_to for row in catalogue.segments(writer)), default=0)
     if _has_rows(directory / LIVE, live_to):
         with contextlib.closing(create(directory / LIVE, "live")) as live:
@@ -110,7 +112,7 @@ def forget(live: sqlite3.Connection, live_to: int) -> None:
 def forgetting() -> Iterator[str]:
     """The statements that delete the live rows up to an id."""
     for table in ("reading", "reception", "coverage", "event"):
-        yield f"DELETE FROM {table} WHERE id <= ?"  # noqa: S608
+        yield f"DELETE FROM {table} WHERE id <= ?"
 
 
 def set_aside(directory: Path, path: Path) -> Path:
@@ -259,13 +261,29 @@ def _fill_in(directory: Path, writer: sqlite3.Connection) -> None:
     for path, immutable in [(directory / LIVE, False), *sources]:
         with contextlib.closing(read_only(path, immutable=immutable)) as source:
             for table, columns in (("boot", "*"), ("fix", "*"), ("event", "number, at, kind, meter, detail")):
-                if not (rows := source.execute(f"SELECT {columns} FROM {table}").fetchall()):  # noqa: S608
+                if not (rows := source.execute(f"SELECT {columns} FROM {table}").fetchall()):
                     continue
                 marks = ", ".join("?" * len(rows[0]))
-                writer.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)  # noqa: S608
+                writer.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
             writer.executemany(_METER, source.execute(_LAST_KNOWN).fetchall())
     writer.execute("COMMIT")
-    log.info("store=%s catalogue filled in files=%d seconds=%.1f", directory, len(sources) + 1, time.monotonic() - began_s)
+    log.info(
+        "store=%s catalogue filled in files=%d seconds=%.1f", directory, len(sources) + 1, time.monotonic() - began_s
+    )
+
+
+def _extend_boots(directory: Path, writer: sqlite3.Connection) -> None:
+    """A boot lasted at least until the last thing that is kept of it: the catalogue is told so but now and then."""
+    found: list[int] = []
+    with contextlib.closing(read_only(directory / LIVE)) as live:
+        for query in ("max(at) FROM reading", "max(last) FROM reception", "max(at) FROM event"):
+            # One row a boot: several boots may wait in the live database.
+            column = query.partition("(")[2].partition(")")[0]
+            found += [at for (at,) in live.execute(f"SELECT {query} GROUP BY {column} >> {BOOT_SHIFT}")]
+    found += [row.to_at for row in catalogue.segments(writer)]
+    for at in found:
+        if boot_of(at) != CALENDAR:
+            writer.execute("UPDATE boot SET last_ms = max(last_ms, ?) WHERE number = ?", (ms_of(at), boot_of(at)))
 
 
 _LAST_KNOWN = """
@@ -283,4 +301,4 @@ INSERT OR IGNORE INTO meter (number, protocol, meter_id, simulated, commodity, e
 def _has_rows(path: Path, live_to: int) -> bool:
     with contextlib.closing(read_only(path)) as live:
         tables = ("reading", "reception", "coverage", "event")
-        return any(live.execute(f"SELECT 1 FROM {t} WHERE id <= ? LIMIT 1", (live_to,)).fetchone() for t in tables)  # noqa: S608
+        return any(live.execute(f"SELECT 1 FROM {t} WHERE id <= ? LIMIT 1", (live_to,)).fetchone() for t in tables)

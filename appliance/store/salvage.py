@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.timeline import boot_of
 from appliance.store.live import last_id
 from appliance.store.pages import Value, rows
 from appliance.store.rows import SegmentRow
@@ -26,6 +25,7 @@ from appliance.store.schema import (
     sums_path,
 )
 from appliance.store.segments import SUM_BYTES, build
+from appliance.timeline import boot_of
 
 # Columns of the tables of a segment: what a row is known by when only its values are left.
 WIDTHS = {"reading": 6, "reception": 10, "coverage": 3, "boot": 4, "meter": 7, "event": 5, "fix": 5}
@@ -101,14 +101,14 @@ def _ask(damaged: Path, saved: Saved, live_to: int) -> set[int]:
             found: dict[int, tuple[Value, ...]] = {}
             for order in ("ASC", "DESC"):
                 with contextlib.suppress(sqlite3.Error):
-                    query = f"SELECT * FROM {table} WHERE id > ? ORDER BY rowid {order}"  # noqa: S608
+                    query = f"SELECT * FROM {table} WHERE id > ? ORDER BY rowid {order}"
                     for row in connection.execute(query, (live_to,)):
                         found.setdefault(row[0], row[1:])
             saved.rows[table].extend(found.values())
             ids.update(found)
         for table in ("meter", "boot", "fix"):
             with contextlib.suppress(sqlite3.Error):
-                saved.rows[table].extend(connection.execute(f"SELECT * FROM {table}"))  # noqa: S608
+                saved.rows[table].extend(connection.execute(f"SELECT * FROM {table}"))
         with contextlib.suppress(sqlite3.Error):
             ids.add(last_id(connection))
     return ids
@@ -157,14 +157,14 @@ def _fill(new: sqlite3.Connection, saved: Saved, directory: Path) -> None:
         marks = ", ".join("?" * WIDTHS[table])
         with contextlib.suppress(TypeError, ValueError):
             found.sort(key=lambda row: tuple(value for value in row[:2] if isinstance(value, int)))
-        new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", found)  # noqa: S608
+        new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", found)
     # What the catalogue still knows of meters and clocks goes before nothing at all.
     if (directory / CATALOGUE).is_file():
         with contextlib.closing(read_only(directory / CATALOGUE)) as catalogue, contextlib.suppress(sqlite3.Error):
             for table, columns in (("boot", "*"), ("fix", "*"), ("meter", _METER_COLUMNS)):
                 marks = ", ".join("?" * WIDTHS[table])
-                known = catalogue.execute(f"SELECT {columns} FROM {table}")  # noqa: S608
-                new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", known)  # noqa: S608
+                known = catalogue.execute(f"SELECT {columns} FROM {table}")
+                new.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", known)
 
 
 _METER_COLUMNS = "number, protocol, meter_id, simulated, commodity, endpoint_type, first_at"

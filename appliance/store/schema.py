@@ -225,5 +225,10 @@ _WORDS = {
     "SQLITE_NOTADB": "the database is damaged",
     "SQLITE_BUSY": "another program holds the database",
 }
-_ERRNO_WORDS = {28: "the card is full", 122: "the card is full", 30: "the card is read-only", 5: "the card reports errors"}
+_ERRNO_WORDS = {
+    errno.ENOSPC: "the card is full",
+    errno.EDQUOT: "the card is full",
+    errno.EROFS: "the card is read-only",
+    errno.EIO: "the card reports errors",
+}
 PHRASES = tuple(dict.fromkeys(_WORDS.values()))

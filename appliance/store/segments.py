@@ -71,7 +71,7 @@ def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) 
         for table in ("reading", "reception"):
             columns = _columns(segment, table)
             segment.execute(
-                f"INSERT OR REPLACE INTO main.{table} SELECT {columns} FROM live.{table} WHERE id <= ? "  # noqa: S608
+                f"INSERT OR REPLACE INTO main.{table} SELECT {columns} FROM live.{table} WHERE id <= ? "
                 "ORDER BY meter, at, id",
                 (live_to,),
             )
@@ -81,8 +81,8 @@ def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) 
             (live_to,),
         )
         columns = _columns(segment, "event")
-        segment.execute(f"INSERT INTO main.event SELECT {columns} FROM live.event WHERE id <= ?", (live_to,))  # noqa: S608
-        segment.execute(f"INSERT INTO main.meter SELECT {_columns(segment, 'meter')} FROM catalogue.meter")  # noqa: S608
+        segment.execute(f"INSERT INTO main.event SELECT {columns} FROM live.event WHERE id <= ?", (live_to,))
+        segment.execute(f"INSERT INTO main.meter SELECT {_columns(segment, 'meter')} FROM catalogue.meter")
         segment.execute("INSERT INTO main.boot SELECT * FROM catalogue.boot")
         segment.execute("INSERT INTO main.fix SELECT * FROM catalogue.fix")
 
@@ -97,15 +97,15 @@ def join(directory: Path, number: int, parts: Sequence[SegmentRow]) -> SegmentRo
         for name, part in zip(names, parts, strict=True):
             _attach(segment, segment_path(directory, part.number), name, immutable=True)
             for table in ("boot", "fix", "meter"):
-                segment.execute(f"INSERT OR REPLACE INTO main.{table} SELECT * FROM {name}.{table}")  # noqa: S608
+                segment.execute(f"INSERT OR REPLACE INTO main.{table} SELECT * FROM {name}.{table}")
             for table in ("event", "coverage"):
-                segment.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table}")  # noqa: S608
+                segment.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table}")
         # Meter by meter, because each part is sorted: rows are only appended, and nothing is sorted again.
         for (meter,) in segment.execute("SELECT number FROM main.meter ORDER BY number").fetchall():
             for table in ("reading", "reception"):
                 for name in names:
                     segment.execute(
-                        f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table} WHERE meter = ? ORDER BY at",  # noqa: S608
+                        f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table} WHERE meter = ? ORDER BY at",
                         (meter,),
                     )
 
@@ -120,8 +120,8 @@ def thin(directory: Path, number: int, part: SegmentRow, day_of: Callable[[int],
     def fill(segment: sqlite3.Connection) -> None:
         _attach(segment, segment_path(directory, part.number), "whole", immutable=True)
         for table in ("boot", "fix", "meter", "event"):
-            segment.execute(f"INSERT INTO main.{table} SELECT * FROM whole.{table}")  # noqa: S608
-        rows = segment.execute(f"SELECT * FROM whole.reading WHERE NOT flags & {SUSPECT} ORDER BY meter, at")  # noqa: S608
+            segment.execute(f"INSERT INTO main.{table} SELECT * FROM whole.{table}")
+        rows = segment.execute(f"SELECT * FROM whole.reading WHERE NOT flags & {SUSPECT} ORDER BY meter, at")
         segment.executemany("INSERT INTO main.reading VALUES (?, ?, ?, ?, ?, ?)", _last_of_days(rows, day_of))
 
     return build(directory, number, fill, rank=DAYS, live_to=part.live_to, replaces=[part.number])
@@ -200,10 +200,12 @@ def _publish(path: Path, part: Path) -> SegmentRow:
 def describe(path: Path, sha256: str) -> SegmentRow:
     """What a segment says of itself. Raises sqlite3.Error when it cannot be read."""
     with contextlib.closing(read_only(path, immutable=True)) as segment:
-        row = segment.execute("SELECT number, rank, from_at, to_at, readings, receptions, live_to FROM about").fetchone()
+        columns = "number, rank, from_at, to_at, readings, receptions, live_to"
+        row = segment.execute(f"SELECT {columns} FROM about").fetchone()
     if row is None:
         raise sqlite3.DatabaseError(f"{path.name} does not say what it is")
-    return SegmentRow(*row[:6], bytes=path.stat().st_size, sha256=sha256, live_to=row[6])
+    *head, live_to = row
+    return SegmentRow(*head, path.stat().st_size, sha256, live_to)
 
 
 def digest(path: Path) -> tuple[str, bytes]:

@@ -89,9 +89,12 @@ class Upkeep:
             await self._scrub()
 
     def _ask_clock(self) -> None:
-        if told := self._store.clock.poll():
-            self._store.record(told.kind, **told.detail)
-            self._store.history.show(self._store.segments, self._store.clock.timeline)
+        store = self._store
+        if told := store.clock.poll():
+            store.record(told.kind, told.detail)
+        store.history.show(store.segments, store.clock.timeline)
+        if store.clock.has_changes:
+            store.wake()
 
     def _is_seal_due(self) -> bool:
         with contextlib.closing(read_only(self._store.directory / LIVE)) as recent:
@@ -194,7 +197,7 @@ class Upkeep:
     def _tell(self, kind: EventKind, row: SegmentRow) -> None:
         utc_ms = self._store.clock.utc_ms
         span = {"from_utc_ms": utc_ms(row.from_at), "to_utc_ms": utc_ms(row.to_at)}
-        self._store.record(kind, segment=row.number, readings=row.readings, receptions=row.receptions, **span)
+        self._store.record(kind, {"segment": row.number, "readings": row.readings, "receptions": row.receptions} | span)
 
     async def _scrub(self) -> None:
         """Compare one segment with its checksum, in turn; what is damaged is set aside and salvaged."""
@@ -224,7 +227,7 @@ class Upkeep:
             kind, detail = await asyncio.to_thread(mend)
             await store.connect()
         await self._list_again()
-        store.record(kind, **detail)
+        store.record(kind, detail)
 
     async def _take_up_restore(self) -> None:
         store = self._store
@@ -252,7 +255,7 @@ def joinable(rows: list[SegmentRow]) -> list[SegmentRow]:
             continue
         if (group[0].from_at < 1 << 42) != (group[-1].from_at < 1 << 42):
             continue
-        size, fitting = 0, []
+        size, fitting = 0, list[SegmentRow]()
         for row in group:
             size += row.bytes
             if fitting and size > LARGEST_SEGMENT_BYTES:
@@ -275,7 +278,7 @@ def copy_catalogue(directory: Path) -> None:
 
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
-    """The bytes of the data directory, and what it may have: what it has and what is free, less a reserve for others."""
+    """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
     used = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     space = shutil.disk_usage(directory)
     most = max(0, used + space.free - min(space.total // RESERVE_SHARE, RESERVE_BYTES))
@@ -294,4 +297,3 @@ def _remove_oldest_damaged(directory: Path) -> None:
 def local_day(utc_ms: int) -> date:
     """The day of an instant where the appliance stands."""
     return datetime.fromtimestamp(utc_ms / 1000).astimezone().date()
-

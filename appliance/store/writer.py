@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -83,10 +83,14 @@ class Store:
         self.ledger.hear(message, simulated, self.clock.stamp_of(message.time))
         self._gather()
 
-    def record(self, kind: EventKind, meter: MeterKey | None = None, **detail: object) -> None:
+    def record(self, kind: EventKind, detail: Mapping[str, object], meter: MeterKey | None = None) -> None:
         """Take an event; it is written at once."""
-        self.ledger.record(Event(self.clock.now(), kind, meter, detail))
+        self.ledger.record(Event(self.clock.now(), kind, meter, dict(detail)))
         self._gather()
+
+    def wake(self) -> None:
+        """There is something to write besides what the ledger holds; it is written within the commit interval."""
+        self._wake.set()
 
     def _gather(self) -> None:
         self._wake.set()
@@ -153,9 +157,9 @@ class Store:
         """Note how the card is; what changes about it is an event, written once it can be."""
         before, self.trouble = self.trouble, trouble
         if trouble and not before:
-            self.record("storage_failed", why=trouble)
+            self.record("storage_failed", {"why": trouble})
         elif before and not trouble:
-            self.record("storage_recovered", why=before)
+            self.record("storage_recovered", {"why": before})
 
     async def close(self) -> None:
         """Write what is pending and let go of the files."""
@@ -214,7 +218,9 @@ class Store:
                 self.clock.put_back(self.clock.fixes)
                 self.ledger.write_again()
             if not self._restored:
+                boot = self.clock.boot
                 self.clock.begin(*catalogue.clocks(known))
+                self.ledger.renumber(boot, self.clock.boot)
                 self._restore(rows, remembered)
                 self._restored = True
         self.history.show(self.segments, self.clock.timeline)
@@ -234,7 +240,7 @@ class Store:
     def _report(self, findings: Iterable[Finding]) -> None:
         for kind, detail in findings:
             log.warning("store=%s %s %s", self.directory, kind, detail)
-            self.record(kind, **detail)
+            self.record(kind, detail)
 
     def _found(self) -> tuple[tuple[int, int] | None, ...]:
         """What tells the database files from others of their names."""
@@ -280,7 +286,7 @@ class Store:
 
     def _admit(self, batch: Batch) -> list[tuple[object, ...]]:
         """Give each new meter a number, unless there are too many; returns their rows."""
-        new = []
+        new: list[tuple[object, ...]] = []
         for key, meter in batch.meters.items():
             if key in self._numbers:
                 continue
