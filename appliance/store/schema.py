@@ -13,6 +13,7 @@ were chosen by the same measurement.
 Migrations are numbered: `MIGRATIONS[kind][n]` takes a database of version n to n + 1, each in one transaction.
 """
 
+import errno
 import sqlite3
 from pathlib import Path
 from typing import Literal

@@ -204,8 +204,8 @@ def describe(path: Path, sha256: str) -> SegmentRow:
         row = segment.execute(f"SELECT {columns} FROM about").fetchone()
     if row is None:
         raise sqlite3.DatabaseError(f"{path.name} does not say what it is")
-    *head, live_to = row
-    return SegmentRow(*head, path.stat().st_size, sha256, live_to)
+    number, rank, from_at, to_at, readings, receptions, live_to = row
+    return SegmentRow(number, rank, from_at, to_at, readings, receptions, path.stat().st_size, sha256, live_to)
 
 
 def digest(path: Path) -> tuple[str, bytes]:

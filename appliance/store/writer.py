@@ -23,7 +23,7 @@ import aiosqlite
 from appliance.clock import Clock
 from appliance.fixes import Fix
 from appliance.model import Message
-from appliance.store import catalogue, live
+from appliance.store import catalogue, live, restore
 from appliance.store.history import History
 from appliance.store.ledger import Batch, Ledger
 from appliance.store.limits import Bucket
@@ -151,6 +151,8 @@ class Store:
             else:
                 self.saved_at = self.clock.now()
                 self._tell("")
+                if any(event.kind == "restored" for event in batch.events):
+                    await asyncio.to_thread(restore.told, self.directory)
             return self.trouble
 
     def _tell(self, trouble: str) -> None:
