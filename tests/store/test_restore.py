@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from appliance.errors import InputError, StoreTooNew
-from appliance.store import restore
+from appliance.store import queries, restore
+from appliance.store.history import opened
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
+from appliance.store.writer import Store
 from tests.store import data_directory
 
 NEW = {
@@ -198,3 +200,19 @@ def test_a_segment_that_is_not_listed_is_checked(unpacked: Path) -> None:
     segment_path(unpacked, 2).write_bytes(b"SQLite format 3\0" + bytes(8000))
     with pytest.raises(InputError, match=r"history/000002\.db in the backup is damaged"):
         restore.verify(unpacked)
+
+
+async def test_the_store_tells_of_it_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data", 60)
+    await store.open()
+    await store.close()
+    fill(tmp_path / "data" / "handover" / "restore", {"backup.json": '{"made": "2026", "name": "Calle 5"}'})
+    (tmp_path / "data" / CATALOGUE).rename(tmp_path / "data" / "handover" / "restore" / CATALOGUE)
+    for _ in range(3):
+        store = Store(tmp_path / "data", 60)
+        await store.open()
+        await store.close()
+    with opened(tmp_path / "data") as history:
+        (event,) = queries.events(history, "restored")
+    assert event.detail["name"] == "Calle 5"
+    assert restore.restored(tmp_path / "data") is None
