@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import __version__
-from appliance.cli import FORMATS, SAMPLE_FORMATS, main
+from appliance.cli import DATA_COMMANDS, FORMATS, SAMPLE_FORMATS, main
 
 ROOT = Path(__file__).parent.parent
 CAPTURE = ROOT.parent / "shared" / "recordings" / "ert-scm-2555904sps.cu8"
@@ -208,5 +208,6 @@ def test_every_command_and_exit_code_is_documented():
     tree = [value for value in vars(errors).values() if isinstance(value, type)]
     for code in {value.exit_code for value in tree}:
         assert f"| {code} |" in text
-    for command in ("run", "listen", "decode", "record", "simulate", "devices", "status", "doctor"):
+    receiving = ("run", "listen", "decode", "record", "simulate", "devices", "status", "doctor")
+    for command in (*receiving, *DATA_COMMANDS):
         assert f"appliance {command}" in text
