@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance.store.database import PHRASES
+from appliance.store.schema import PHRASES
 
 LANGUAGES = {"en": "English", "es": "Español"}
 COOKIE = "lang"

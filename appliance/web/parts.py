@@ -1,9 +1,9 @@
 """What the pages look at, handed in by the program that starts the site."""
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -12,26 +12,29 @@ from appliance.model import ReceiverState
 from appliance.store.rows import StoreStatus
 from appliance.store.writer import Store
 from appliance.supervisor import Health
+from appliance.web.times import Times
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+class Editions:
+    """Names what all rows of the pages hang on, anew whenever a part of it was exchanged for another."""
 
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._name = ""
 
-@dataclass(frozen=True, slots=True)
-class ClockState:
-    """What the time is taken from ("ntp", "rtc", ... or "estimate"), and how far off it may be; None: no bound."""
-
-    source: str
-    uncertainty_ms: int | None
+    def name(self, *of: object) -> str:
+        """The name of the edition that hangs on these very objects; the run of the program is part of it."""
+        if len(of) != len(self._of) or any(one is not known for one, known in zip(of, self._of, strict=True)):
+            self._of, self._name = of, secrets.token_hex(4)
+        return self._name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """The running appliance as the site sees it; `run_id` differs each time the program starts.
+    """The running appliance as the site sees it.
 
     `wrong` is what is wrong in `config_file`; `halted` says that for it nothing is received or kept, so that there
-    is nothing to show but that. `storage` and `clock` are None until they can be told.
+    is nothing to show but that.
     """
 
     site_name: str
@@ -39,14 +42,12 @@ class Parts:
     store: Store
     receivers: Callable[[], Sequence[ReceiverState]]
     health: Callable[[], Mapping[str, Health]]
-    storage: Callable[[], StoreStatus | None] = lambda: None
-    clock: Callable[[], ClockState | None] = lambda: None
     config_file: str = ""
     wrong: tuple[Wrong, ...] = ()
     halted: bool = False
-    now: Callable[[], datetime] = _now
-    started: datetime = field(default_factory=_now)
-    run_id: str = field(default_factory=lambda: secrets.token_hex(4))
+    monotonic: Callable[[], float] = time.monotonic
+    started_s: float = field(default_factory=time.monotonic)
+    editions: Editions = field(default_factory=Editions)
 
     @property
     def simulated(self) -> bool:
@@ -56,7 +57,23 @@ class Parts:
     @property
     def uptime_s(self) -> float:
         """How long the program has run."""
-        return (self.now() - self.started).total_seconds()
+        return self.monotonic() - self.started_s
+
+    @property
+    def times(self) -> Times:
+        """Now, and what else is shown together with it."""
+        return Times(self.store.clock)
+
+    @property
+    def storage(self) -> StoreStatus | None:
+        """How the store is; None until its files were first measured."""
+        status = self.store.status()
+        return status if status.bytes_used else None
+
+    @property
+    def edition(self) -> str:
+        """Differs when rows that a page has are to be replaced: other data was restored, or UTC is known better."""
+        return self.editions.name(self.store.ledger, self.store.clock.timeline)
 
 
 PARTS = web.AppKey("PARTS", Parts)

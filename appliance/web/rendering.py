@@ -1,5 +1,6 @@
 """Templates and the way numbers and times are written in them."""
 
+import math
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -69,8 +70,17 @@ def age(moment: datetime, now: datetime) -> str:
     >>> [age(now - timedelta(seconds=s), now) for s in (-3, 59, 61, 7300, 200_000)]
     ['0 s', '59 s', '1 min', '2 h', '2 d']
     """
-    seconds = max(0, int((now - moment).total_seconds()))
+    return span(max(0.0, (now - moment).total_seconds()))
+
+
+def span(seconds: float, *, up: bool = False) -> str:
+    """A length of time in whole units, rounded down, or `up`.
+
+    >>> span(3599), span(61, up=True), span(100_000, up=True), span(200_000, up=True)
+    ('59 min', '2 min', '28 h', '3 d')
+    """
+    whole = math.ceil if up else math.floor
     for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
-            return f"{seconds // size} {unit}"
-    return f"{seconds // 86_400} d"
+            return f"{whole(seconds / size)} {unit}"
+    return f"{whole(seconds / 86_400)} d"

@@ -1,14 +1,16 @@
-"""A site on a free port, fed by hand: its ledger, receivers and health are the test's."""
+"""A site on a free port, fed by hand: its ledger, receivers, health and the machine's clocks are the test's."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from appliance.clock import Clock, KernelTime
 from appliance.model import Message, RadioStatus, ReceiverState
+from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health
 from appliance.web.parts import Parts
@@ -26,16 +28,41 @@ RECEIVER = ReceiverState(
 )  # fmt: skip
 
 
+STARTED_S = 3600.0
+
+
+@dataclass
+class Machine:
+    """The clocks of a machine: milliseconds since its start, what its system clock says, and what the kernel thinks."""
+
+    ms: int = round(STARTED_S * 1000)
+    utc_ms: int = round(NOW.timestamp() * 1000)
+    kernel: KernelTime = KernelTime(synchronized=True, uncertainty_ms=250)
+
+    def clock(self) -> Clock:
+        return Clock(
+            boottime_ms=lambda: self.ms, realtime_ms=lambda: self.utc_ms, boot_id="now", kernel=lambda: self.kernel
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+        self.utc_ms += round(seconds * 1000)
+
+
 @dataclass
 class Site:
-    """What a test turns, and where it looks at the result."""
+    """What a test turns, and where it looks at the result; the clock has been set by NTP."""
 
-    store: Store
+    directory: Path
+    machine: Machine = field(default_factory=Machine)
     url: str = ""
     port: int = 0
-    now: datetime = NOW
     receivers: list[ReceiverState] = field(default_factory=lambda: [RECEIVER])
     health: dict[str, Health] = field(default_factory=lambda: {"store": Health(), "receiver street": Health()})
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.directory, 60, self.machine.clock())
+        self.store.clock.poll()
 
     def parts(self) -> Parts:
         return Parts(
@@ -44,28 +71,36 @@ class Site:
             store=self.store,
             receivers=lambda: self.receivers,
             health=lambda: self.health,
-            now=lambda: self.now,
-            started=NOW,
+            monotonic=lambda: self.machine.ms / 1000,
+            started_s=STARTED_S,
         )
 
     def hear(self, meter_id: int, simulated: bool = False, **fields: Any) -> None:
         given: dict[str, Any] = {
-            "time": self.now, "protocol": "scm", "meter_id": meter_id, "endpoint_type": 4, "commodity": "electric",
+            "time": datetime.fromtimestamp(self.machine.utc_ms / 1000, UTC), "protocol": "scm", "meter_id": meter_id, "endpoint_type": 4, "commodity": "electric",
             "tamper_phy": 0, "tamper_enc": 3, "consumption": 31160, "checksum": 40837, "frequency_hz": 912_345_678,
             "snr_db": 23.5, "corrected_bits": 0, "sample": 0,
         }  # fmt: skip
         self.store.hear(Message(**given | fields), simulated)
 
     def pass_time(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
+        self.machine.pass_time(seconds)
 
     def receiver(self, **fields: Any) -> None:
         self.receivers = [replace(RECEIVER, **fields)]
 
+    async def keep(self, budget_bytes: int = 10**12) -> None:
+        """Put what was heard onto the card, and have the history looked after."""
+        await self.store.open()
+        assert await self.store.commit() == ""
+        await Upkeep(self.store, budget_bytes, lambda: self.machine.ms / 1000).tend()
+
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    one = Site(Store(tmp_path, 60))
+    one = Site(tmp_path)
     async with serving(one.parts(), "127.0.0.1", 0) as one.port:
         one.url = f"http://127.0.0.1:{one.port}"
         yield one
+    if one.store.catalogue is not None:
+        await one.store.close()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from appliance.store.writer import Store
 from appliance.web.site import serving
 from tests.web.conftest import Site
 
@@ -111,7 +110,7 @@ async def test_ages_grow_and_are_told_in_full(browser: Any, site: Site) -> None:
 
 async def test_a_server_that_starts_again(browser: Any, site: Site, tmp_path: Path) -> None:
     """The page says that it is not live, comes back by itself, and shows the new server's meters only."""
-    first, second = Site(site.store), Site(Store(tmp_path, 60))
+    first, second = Site(tmp_path / "first"), Site(tmp_path / "second")
     first.hear(60243827)
     async with serving(first.parts(), "127.0.0.1", 0) as port:
         first.url = f"http://127.0.0.1:{port}"

@@ -9,6 +9,7 @@
   const body = document.getElementById("meters");
   const table = document.getElementById("table");
   const none = document.getElementById("none");
+  const listening = none.querySelector("time");
   const count = document.getElementById("count");
   const filter = document.getElementById("filter");
   const parser = document.createElement("template");
@@ -61,15 +62,19 @@
     row.hidden = !row.dataset.id.includes(filter.value.trim());
   };
 
+  // What may be off by a minute or more says so, and by how much if anything bounds it.
+  const doubt = (most) => (most === undefined ? "" : ` (${connection.dataset.estimate}${most && ` ± ${most}`})`);
+
   const grow = () => {
     const now = Date.now() - ahead;
+    const { lang } = document.documentElement;
     for (const time of document.querySelectorAll("main time")) {
       const s = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
       const text =
         s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
         : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
       if (time.firstChild.nodeValue !== text) time.firstChild.nodeValue = text;
-      if (!time.title) time.title = new Date(time.dateTime).toLocaleString(document.documentElement.lang);
+      if (!time.title) time.title = new Date(time.dateTime).toLocaleString(lang) + doubt(time.dataset.doubt);
     }
   };
 
@@ -107,6 +112,10 @@
       const fresh = status.cloneNode(false);
       fresh.append(parse(told.status));
       morph(status, fresh);
+    }
+    if (told.listening !== null) {
+      listening.dateTime = told.listening;
+      listening.title = "";
     }
     count.textContent = told.count;
     none.hidden = body.rows.length > 0;

@@ -2,7 +2,7 @@
 
 An event carries the rendered rows of the meters that changed after the page's cursor, so a slow or sleeping
 page gets fewer and larger events instead of a backlog. The cursor travels as the event's id, and comes back in
-`Last-Event-ID` or in the address; one of an earlier run of the program gets all rows.
+`Last-Event-ID` or in the address; one of another edition gets all rows, as does a page whose edition ends.
 """
 
 import asyncio
@@ -72,8 +72,8 @@ async def _pause(closing: asyncio.Event) -> None:
 
 def _cursor(request: web.Request) -> tuple[str, int]:
     text = request.headers.get("Last-Event-ID") or request.query.get("cursor", "")
-    run_id, _, revision = text.partition("-")
-    return run_id, int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0
+    edition, _, revision = text.partition("-")
+    return edition, int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 18 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,7 @@ class _Page:
     def __init__(self, parts: Parts, language: str, cursor: tuple[str, int]) -> None:
         self._parts = parts
         self._language = language
-        self._full = cursor[0] != parts.run_id
-        self._revision = 0 if self._full else cursor[1]
+        self._edition, self._revision = cursor
         self._status = ""
         self._rates: dict[str, int] = {}
         self._beat_at_s = 0.0
@@ -99,29 +98,32 @@ class _Page:
     def event(self, now_s: float) -> bytes:
         """The next event, empty if there is nothing to tell yet."""
         parts, ledger = self._parts, self._parts.store.ledger
-        now = parts.now()
+        times = parts.times
+        if full := self._edition != parts.edition:
+            self._edition, self._revision = parts.edition, 0
         self._refresh_at_s = min(self._refresh_at_s, now_s + REFRESH_S)
         since, everything = self._revision, now_s >= self._refresh_at_s
         if everything:
             self._refresh_at_s = now_s + REFRESH_S
         rows = []
         for meter in islice(ledger.since(0 if everything else since), MOST_ROWS):
-            row = meter_row(meter, now)
+            row = meter_row(meter, times)
             if meter.revision > since or self._rates.get(row.dom_id) != row.per_hour:
                 self._rates[row.dom_id] = row.per_hour
                 rows.append(row)
-        status = render(self._language, "_status.html", status_area(parts, now))
-        changed = rows or status != self._status or self._full
+        status = render(self._language, "_status.html", status_area(parts, times))
+        changed = rows or status != self._status or full
         if not changed and now_s < self._beat_at_s:
             return b""
         self._beat_at_s = now_s + HEARTBEAT_S
         self._revision = ledger.revision
         told = {
-            "now": int(now.timestamp() * 1000),
-            "full": self._full,
+            "now": times.moment.utc_ms,
+            "full": full,
+            "listening": times.ago(parts.uptime_s).iso if full else None,
             "rows": render(self._language, "_meters.html", Changed(rows)),
             "count": count(len(ledger)),
             "status": status if status != self._status else None,
         }
-        self._status, self._full = status, False
-        return f"id: {parts.run_id}-{self._revision}\nevent: update\ndata: {json.dumps(told)}\n\n".encode()
+        self._status = status
+        return f"id: {self._edition}-{self._revision}\nevent: update\ndata: {json.dumps(told)}\n\n".encode()

@@ -26,7 +26,7 @@ async def view(request: web.Request) -> web.Response:
 def describe(parts: Parts) -> dict[str, Any]:
     """What the answer says; docs/operate.md explains it."""
     health = parts.health()
-    storage, clock = parts.storage(), parts.clock()
+    storage, moment = parts.storage, parts.times.moment
     return {
         "state": worst(health),
         "version": __version__,
@@ -38,7 +38,8 @@ def describe(parts: Parts) -> dict[str, Any]:
         "parts": {name: asdict(part) for name, part in health.items()},
         "receivers": [_receiver(receiver) for receiver in parts.receivers()],
         "storage": asdict(storage) if storage else None,
-        "clock": asdict(clock) if clock else None,
+        # With nothing received nobody asks what time it is.
+        "clock": None if parts.halted else {"source": moment.source, "uncertainty_ms": moment.uncertainty_ms},
     }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 
 from aiohttp import web
@@ -11,7 +10,8 @@ from appliance.model import ReceiverState
 from appliance.store.ledger import Meter
 from appliance.web.language import COOKIE, LANGUAGES, language_of
 from appliance.web.parts import PARTS, Parts
-from appliance.web.rendering import age, html, render
+from appliance.web.rendering import html, render
+from appliance.web.times import Shown, Times
 
 # Eb/N0 that fills the bar, and where a level is called weak or fair. Half of the messages of an unknown meter
 # are lost near 9 dB, and 10 dB of fading is common.
@@ -25,14 +25,6 @@ ONE_YEAR_S = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A time as machines read it, and how long ago it was."""
-
-    iso: str
-    age: str
-
-
-@dataclass(frozen=True, slots=True)
 class MeterRow:
     """For _meters.html: one row. `per_hour` counts messages; `level` is "weak", "fair" or "good"."""
 
@@ -43,8 +35,8 @@ class MeterRow:
     commodity: str
     endpoint_type: int
     consumption: int
-    heard: Moment
-    changed: Moment | None
+    heard: Shown
+    changed: Shown | None
     snr_db: float | None
     level: str
     bar_percent: int
@@ -52,7 +44,7 @@ class MeterRow:
     per_hour: int
     tamper_phy: int | None
     tamper_enc: int | None
-    tamper_changed: Moment | None
+    tamper_changed: Shown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +76,11 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class StatusArea:
-    """For _status.html. `store_trouble` is why readings wait in memory, empty if they do not.
+    """For _status.html. `wrong` is what is wrong in `config_file`.
 
-    `wrong` is what is wrong in `config_file`.
+    `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after; empty if that
+    is not so. `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds
+    it, None where they are well known; `unconfirmed`: no source has told the time since the machine was started.
     """
 
     wrong: tuple[str, ...]
@@ -96,6 +90,10 @@ class StatusArea:
     store_trouble: str
     waiting: int
     lost: int
+    history_trouble: str
+    damaged: int
+    doubt: str | None
+    unconfirmed: bool
     strips: list[Strip]
 
 
@@ -107,7 +105,7 @@ class LivePage:
     cursor: str
     now_ms: int
     now_text: str
-    listening: Moment
+    listening: Shown
     sort: str
     sorts: tuple[tuple[str, str], ...]
     status: StatusArea
@@ -115,16 +113,12 @@ class LivePage:
     heard: int
 
 
-def _never(moment: datetime | None) -> float:
-    return -moment.timestamp() if moment else 0.0
-
-
-SORTS: dict[str, tuple[str, Callable[[Meter, datetime], float]]] = {
-    "id": ("meter ID", lambda meter, _now: meter.key.meter_id),
-    "heard": ("last heard", lambda meter, _now: -meter.last_heard.timestamp()),
-    "changed": ("last changed", lambda meter, _now: _never(meter.changed)),
-    "level": ("level", lambda meter, _now: 999.0 if meter.snr_db is None else meter.snr_db),
-    "rate": ("messages an hour", lambda meter, now: -meter.messages_an_hour(now)),
+SORTS: dict[str, tuple[str, Callable[[Meter, float], float]]] = {
+    "id": ("meter ID", lambda meter, _now_s: meter.key.meter_id),
+    "heard": ("last heard", lambda meter, _now_s: -meter.last_at),
+    "changed": ("last changed", lambda meter, _now_s: 1 if meter.changed_at is None else -meter.changed_at),
+    "level": ("level", lambda meter, _now_s: 999.0 if meter.snr_db is None else meter.snr_db),
+    "rate": ("messages an hour", lambda meter, now_s: -meter.messages_an_hour(now_s)),
 }
 
 
@@ -141,25 +135,26 @@ async def view(request: web.Request) -> web.Response:
 
 def live_page(parts: Parts, sort: str) -> LivePage:
     """The page as of now."""
-    now, ledger = parts.now(), parts.store.ledger
+    times, ledger = parts.times, parts.store.ledger
+    now_s = times.now.timestamp()
     key = SORTS[sort][1]
     latest = islice(ledger.since(0), MOST_ROWS)
-    meters = sorted(latest, key=lambda meter: (key(meter, now), meter.key))
+    meters = sorted(latest, key=lambda meter: (key(meter, now_s), meter.key))
     return LivePage(
         site_name=parts.site_name,
-        cursor=f"{parts.run_id}-{ledger.revision}",
-        now_ms=int(now.timestamp() * 1000),
-        now_text=now.astimezone().strftime("%H:%M:%S"),
-        listening=_moment(parts.started, now),
+        cursor=f"{parts.edition}-{ledger.revision}",
+        now_ms=times.moment.utc_ms,
+        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈ %H:%M:%S"),
+        listening=times.ago(parts.uptime_s),
         sort=sort,
         sorts=tuple((name, label) for name, (label, _) in SORTS.items()),
-        status=status_area(parts, now),
-        rows=[meter_row(meter, now) for meter in meters],
+        status=status_area(parts, times),
+        rows=[meter_row(meter, times) for meter in meters],
         heard=len(ledger),
     )
 
 
-def meter_row(meter: Meter, now: datetime) -> MeterRow:
+def meter_row(meter: Meter, times: Times) -> MeterRow:
     """A meter as the table shows it."""
     snr_db = meter.snr_db
     level = "" if snr_db is None else "weak" if snr_db < WEAK_DB else "fair" if snr_db < FAIR_DB else "good"
@@ -172,31 +167,36 @@ def meter_row(meter: Meter, now: datetime) -> MeterRow:
         commodity=meter.commodity,
         endpoint_type=meter.endpoint_type,
         consumption=meter.consumption,
-        heard=_moment(meter.last_heard, now),
-        changed=_moment(meter.changed, now) if meter.changed else None,
+        heard=times.at(meter.last_at),
+        changed=None if meter.changed_at is None else times.at(meter.changed_at),
         snr_db=snr_db,
         level=level,
         bar_percent=round(100 * min(1.0, max(0.0, (snr_db or 0.0) / FULL_BAR_DB))),
         frequency_mhz=None if meter.frequency_hz is None else meter.frequency_hz / 1e6,
-        per_hour=round(meter.messages_an_hour(now)),
+        per_hour=round(meter.messages_an_hour(times.now.timestamp())),
         tamper_phy=meter.tamper_phy,
         tamper_enc=meter.tamper_enc,
-        tamper_changed=_moment(meter.tamper_changed, now) if meter.tamper_changed else None,
+        tamper_changed=None if meter.tamper_changed_at is None else times.at(meter.tamper_changed_at),
     )
 
 
-def status_area(parts: Parts, now: datetime) -> StatusArea:
+def status_area(parts: Parts, times: Times) -> StatusArea:
     """What stands above the table."""
     receivers = parts.receivers()
-    store = parts.health().get("store")
+    health = parts.health()
+    storage = parts.storage
     return StatusArea(
         wrong=tuple(map(str, parts.wrong)),
         config_file=parts.config_file,
         simulated=any(receiver.simulated for receiver in receivers),
         only_simulated=all(receiver.simulated for receiver in receivers),
-        store_trouble=store.reason if store else "",
+        store_trouble=health["store"].reason if "store" in health else "",
         waiting=parts.store.ledger.pending_readings,
         lost=parts.store.ledger.lost_readings,
+        history_trouble=health["history"].reason if "history" in health else "",
+        damaged=storage.damaged_segments if storage else 0,
+        doubt=times.doubt,
+        unconfirmed=times.moment.source == "estimate",
         strips=[_strip(receiver) for receiver in receivers],
     )
 
@@ -231,7 +231,3 @@ def _reached_by(source: str) -> str:
     if source.startswith("rtl_tcp://"):
         return "network"
     return "usb" if source == "rtlsdr" or source.startswith("rtlsdr:") else ""
-
-
-def _moment(moment: datetime, now: datetime) -> Moment:
-    return Moment(moment.isoformat(timespec="milliseconds"), age(moment, now))

@@ -6,6 +6,7 @@ by the configuration, parts by the program, reasons by `REASONS`. No meter and n
 """
 
 from collections.abc import Iterable, Iterator
+from typing import get_args
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -14,6 +15,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from appliance import __version__
+from appliance.clock import Source
 from appliance.model import STATES, ReceiverState
 from appliance.web.parts import Parts
 
@@ -22,7 +24,7 @@ PREFIX = "meter_appliance_"
 REASONS = ("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate")
 GARBAGE = ("not JSON", "too long", "not a message", "another message", "time in the future")
 PART_STATES = ("healthy", "degraded", "failed")
-CLOCK_SOURCES = ("ntp", "rtc", "receipt", "browser", "estimate")
+CLOCK_SOURCES = (*get_args(Source), "estimate")
 
 REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 
@@ -120,7 +122,7 @@ def _storage(parts: Parts) -> Iterator[Metric]:
     lost = CounterMetricFamily(PREFIX + "readings_lost", "Readings given up while the card could not be written to.")
     lost.add_metric((), ledger.lost_readings)
     yield lost
-    if (storage := parts.storage()) is None:
+    if (storage := parts.storage) is None:
         return
     yield _gauge("storage_used_bytes", "What the data takes.", storage.bytes_used)
     yield _gauge("storage_budget_bytes", "What the data may take.", storage.bytes_budget)
@@ -134,14 +136,15 @@ def _storage(parts: Parts) -> Iterator[Metric]:
 
 
 def _clock(parts: Parts) -> Iterator[Metric]:
-    if (clock := parts.clock()) is None:
+    if parts.halted:
         return
+    moment = parts.times.moment
     source = GaugeMetricFamily(PREFIX + "clock_source", "1 for what the time is taken from.", labels=("source",))
     for possible in CLOCK_SOURCES:
-        source.add_metric((possible,), possible == clock.source)
+        source.add_metric((possible,), possible == moment.source)
     yield source
-    if clock.uncertainty_ms is not None:
-        yield _gauge("clock_uncertainty_seconds", "How far off the time may be.", clock.uncertainty_ms / 1000)
+    if moment.uncertainty_ms is not None:
+        yield _gauge("clock_uncertainty_seconds", "How far off the time may be.", moment.uncertainty_ms / 1000)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:
