@@ -88,7 +88,7 @@ class Store:
         words="a path",
     )
     commit_interval_s: float = setting(
-        45.0,
+        50.0,
         "How long readings gather before they are written together: what a power cut can cost. "
         "Longer spares the card; a change of a tamper counter is written at once.",
         unit="s",

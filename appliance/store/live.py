@@ -6,12 +6,14 @@ one row, because as rows of a table they would take several times the room.
 
 import sqlite3
 import struct
+import sys
 import zlib
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.store.ledger import Meter
-from appliance.store.rows import QUARTER_MS, SUSPECT, MeterKey, MeterRow, Reading, Reception
+from appliance.store.rows import SUSPECT, MeterKey, MeterRow, Reading, Reception
 
 READING = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)"
 RECEPTION = "INSERT INTO reception VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -20,8 +22,9 @@ EVENT = "INSERT OR IGNORE INTO event (id, number, at, kind, meter, detail) VALUE
 RUNNING = "INSERT OR REPLACE INTO running VALUES (1, ?)"
 TABLES = ("reading", "reception", "coverage", "event")
 
-_PACKED = struct.Struct("<IqHHHihiiI")
-_NONE = -(2**15)
+# Of each packed reception: meter and begin, less those before it; messages, corrected ones, those without a level;
+# mean level, what the mean leaves, best level above it; lowest frequency, highest above it; seconds to the last one.
+_COLUMNS = "iqIIIiiiqqI"
 
 
 @dataclass(frozen=True)
@@ -100,31 +103,53 @@ def _meter(row: MeterRow) -> Meter:
 
 
 def pack(receptions: Iterable[Reception], numbers: Mapping[MeterKey, int]) -> bytes:
-    """The receptions of known meters in one piece."""
-    packed = bytearray()
-    for r in receptions:
-        if (number := numbers.get(r.meter)) is not None:
-            best = _NONE if r.snr_best_cdb is None else r.snr_best_cdb
-            lowest, highest = r.frequency_min_hz or -1, r.frequency_max_hz or -1
-            last_ms = min(max(0, r.last - r.at), 2 * QUARTER_MS)
-            head = (number, r.at, min(r.count, 65_535), min(r.corrected, 65_535), min(r.levels, 65_535))
-            packed += _PACKED.pack(*head, r.snr_sum_cdb, best, lowest, highest, last_ms)
-    return zlib.compress(bytes(packed), 6)
+    """The receptions of known meters in one piece: column by column, because equal things compress when together."""
+    known = sorted((numbers[r.meter], r.at, r) for r in receptions if r.meter in numbers)
+    columns: list[list[int]] = [[] for _ in _COLUMNS]
+    number = begin = 0
+    for n, at, r in known:
+        mean_cdb = r.snr_sum_cdb // max(1, r.levels)
+        best = 0 if r.snr_best_cdb is None else r.snr_best_cdb - mean_cdb + 1
+        low = 0 if r.frequency_min_hz is None else r.frequency_min_hz
+        high = 0 if r.frequency_max_hz is None else r.frequency_max_hz - low
+        row = (n - number, at - begin, r.count, r.corrected, r.count - r.levels, mean_cdb)
+        row += (r.snr_sum_cdb - mean_cdb * max(1, r.levels), best, low, high, (r.last - at) // 1000)
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+        number, begin = n, at
+    packed = [array(kind, column) for kind, column in zip(_COLUMNS, columns, strict=True)]
+    if sys.byteorder == "big":
+        for values in packed:
+            values.byteswap()
+    return struct.pack("<I", len(known)) + zlib.compress(b"".join(map(bytes, packed)), 9)
 
 
 def unpack(packed: bytes, keys: Mapping[int, MeterKey]) -> list[Reception]:
-    """Inverse of `pack`; what cannot be read is left out."""
+    """Inverse of `pack`, but for the second of `last`; what cannot be read is left out."""
+    columns: list[array[int]] = []
     try:
-        rows = list(_PACKED.iter_unpack(zlib.decompress(packed))) if packed else []
-    except (zlib.error, struct.error):
+        (count,) = struct.unpack_from("<I", packed)
+        content, place = zlib.decompress(packed[4:]), 0
+        for kind in _COLUMNS:
+            column = array(kind)
+            column.frombytes(content[place : place + count * column.itemsize])
+            if sys.byteorder == "big":
+                column.byteswap()
+            place += count * column.itemsize
+            columns.append(column)
+        rows = list(zip(*columns, strict=True))
+    except (zlib.error, struct.error, ValueError):
         return []
     found = []
-    for number, at, count, corrected, levels, snr_sum, best, lowest, highest, last_ms in rows:
+    number = at = 0
+    for ahead, later, heard, corrected, unlevelled, mean_cdb, rest, best, low, high, last_s in rows:
+        number, at = number + ahead, at + later
         if (key := keys.get(number)) is not None:
-            reception = Reception(key, at, count, corrected, levels, snr_sum, last=at + last_ms)
-            reception.snr_best_cdb = None if best == _NONE else best
-            reception.frequency_min_hz = None if lowest < 0 else lowest
-            reception.frequency_max_hz = None if highest < 0 else highest
+            levels = heard - unlevelled
+            reception = Reception(key, at, heard, corrected, levels, mean_cdb * max(1, levels) + rest)
+            reception.last = at + 1000 * last_s
+            reception.snr_best_cdb = best + mean_cdb - 1 if best else None
+            reception.frequency_min_hz, reception.frequency_max_hz = (low, low + high) if low else (None, None)
             found.append(reception)
     return found
 

@@ -15,10 +15,11 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.store import catalogue, restore, salvage
+from appliance.store.live import TABLES
 from appliance.store.rows import EventKind, SegmentRow
 from appliance.store.schema import (
     BUSY_TIMEOUT_S,
@@ -104,15 +105,9 @@ def is_damage(fault: sqlite3.Error) -> bool:
 def forget(live: sqlite3.Connection, live_to: int) -> None:
     """Delete the rows that a segment holds."""
     live.execute("BEGIN IMMEDIATE")
-    for statement in forgetting():
-        live.execute(statement, (live_to,))
+    for table in TABLES:
+        live.execute(f"DELETE FROM {table} WHERE id <= ?", (live_to,))
     live.execute("COMMIT")
-
-
-def forgetting() -> Iterator[str]:
-    """The statements that delete the live rows up to an id."""
-    for table in ("reading", "reception", "coverage", "event"):
-        yield f"DELETE FROM {table} WHERE id <= ?"
 
 
 def set_aside(directory: Path, path: Path) -> Path:
@@ -300,5 +295,4 @@ INSERT OR IGNORE INTO meter (number, protocol, meter_id, simulated, commodity, e
 
 def _has_rows(path: Path, live_to: int) -> bool:
     with contextlib.closing(read_only(path)) as live:
-        tables = ("reading", "reception", "coverage", "event")
-        return any(live.execute(f"SELECT 1 FROM {t} WHERE id <= ? LIMIT 1", (live_to,)).fetchone() for t in tables)
+        return any(live.execute(f"SELECT 1 FROM {t} WHERE id <= ? LIMIT 1", (live_to,)).fetchone() for t in TABLES)

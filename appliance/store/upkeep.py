@@ -10,7 +10,7 @@ import contextlib
 import logging
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from appliance.store.rows import DAYS, EventKind, SegmentRow
 from appliance.store.schema import CATALOGUE, COPY, DAMAGED, LIVE, in_words, read_only, segment_path
 from appliance.store.segments import PART, Unsound
 from appliance.store.writer import Store, transaction
+from appliance.timeline import BOOT_SHIFT
 
 log = logging.getLogger(__name__)
 
@@ -105,18 +106,27 @@ class Upkeep:
         return rows >= SEAL_ROWS or clock.utc_ms(clock.now()) - clock.utc_ms(oldest_at) >= SEAL_MS
 
     async def _seal(self) -> None:
+        """Make a segment of all that the live database holds, and empty it.
+
+        Under the lock, so that no row comes meanwhile: to empty a table writes some pages to the card, to delete
+        all but a few of its rows writes every page of it twice.
+        """
         store = self._store
-        live_to = store.last_id
-        before = next((row for row in reversed(store.segments) if row.from_at >= 1 << 42), None)
-        number = recovery.next_number(store.directory, store.segments)
-        made = await asyncio.to_thread(segments.seal, store.directory, number, live_to, before)
-        await self._enter(made, ())
         async with store.lock:
             await store.connect()
             assert store.live is not None
+            sealed_to = max((row.live_to for row in store.segments), default=0)
             async with transaction(store.live) as writer:
-                for statement in recovery.forgetting():
-                    await writer.execute(statement, (live_to,))
+                # Nothing, unless the last time was cut short.
+                for table in live.TABLES:
+                    await writer.execute(f"DELETE FROM {table} WHERE id <= ?", (sealed_to,))
+            before = next((row for row in reversed(store.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
+            number = recovery.next_number(store.directory, store.segments)
+            made = await asyncio.to_thread(segments.seal, store.directory, number, store.last_id, before)
+            await self._list(made, ())
+            async with transaction(store.live) as writer:
+                for table in live.TABLES:
+                    await writer.execute(f"DELETE FROM {table}")
 
     async def _join(self, parts: list[SegmentRow]) -> None:
         store = self._store
@@ -135,16 +145,19 @@ class Upkeep:
             await self._store.catalogue.execute("UPDATE segment SET rank = rank + 1 WHERE number = ?", (row.number,))
         await self._list_again()
 
-    async def _enter(self, made: SegmentRow | None, gone: tuple[SegmentRow, ...] | list[SegmentRow]) -> None:
+    async def _enter(self, made: SegmentRow | None, gone: Sequence[SegmentRow]) -> None:
         """List a new segment in place of others, and remove these."""
+        async with self._store.lock:
+            await self._store.connect()
+            await self._list(made, gone)
+
+    async def _list(self, made: SegmentRow | None, gone: Sequence[SegmentRow]) -> None:
         store = self._store
-        async with store.lock:
-            await store.connect()
-            assert store.catalogue is not None
-            async with transaction(store.catalogue) as writer:
-                if made:
-                    await writer.execute(catalogue.SEGMENT, catalogue.segment_values(made))
-                await writer.executemany("DELETE FROM segment WHERE number = ?", [(row.number,) for row in gone])
+        assert store.catalogue is not None
+        async with transaction(store.catalogue) as writer:
+            if made:
+                await writer.execute(catalogue.SEGMENT, catalogue.segment_values(made))
+            await writer.executemany("DELETE FROM segment WHERE number = ?", [(row.number,) for row in gone])
         await self._list_again()
         for row in gone:
             recovery.remove(store.directory, row.number)
@@ -253,7 +266,7 @@ def joinable(rows: list[SegmentRow]) -> list[SegmentRow]:
         group = rows[start : start + JOIN]
         if group[0].rank >= DAYS or any(row.rank != group[0].rank for row in group):
             continue
-        if (group[0].from_at < 1 << 42) != (group[-1].from_at < 1 << 42):
+        if (group[0].from_at < 1 << BOOT_SHIFT) != (group[-1].from_at < 1 << BOOT_SHIFT):
             continue
         size, fitting = 0, list[SegmentRow]()
         for row in group:

@@ -1,0 +1,159 @@
+"""What the store writes to the card in a day of 300 meters, by the kernel's own accounts.
+
+Two of them: `write_bytes` of /proc/self/io, the pages that this process made dirty, and, where a file system may be
+mounted (root), the sectors that reach an ext4 made for the purpose, with its journal: what a card would get. The
+store runs on a clock that the feed moves, so a day takes some seconds. Meters are heard every 30 s and their
+registers change every 5 minutes, as those of electric meters do that count 10 Wh.
+"""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from appliance.clock import Clock, KernelTime
+from appliance.model import Message
+from appliance.store.upkeep import TICK_S, Upkeep
+from appliance.store.writer import Store
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+COMMIT_S = 50.0
+CARD_MB = 256
+
+
+class Street:
+    """Meters that are heard in turn, and the clock that they move."""
+
+    def __init__(self, meters: int, every_s: float, change_s: float) -> None:
+        self.now_ms = 1_000
+        self._meters = meters
+        self._gap_s = every_s / meters
+        self._change_s = change_s
+        self._sent = 0
+
+    def clock(self) -> Clock:
+        """The store's clock: synchronized, and as late as the street."""
+        start_ms = round(START.timestamp() * 1000)
+        return Clock(
+            boottime_ms=lambda: self.now_ms,
+            realtime_ms=lambda: start_ms + self.now_ms,
+            boot_id="benchmark",
+            kernel=lambda: KernelTime(True, 10, None),
+        )
+
+    def messages(self, seconds: float) -> Iterator[Message]:
+        """What is heard in so many seconds; the clock goes on with it."""
+        until = self._sent + round(seconds / self._gap_s)
+        while self._sent < until:
+            now_s = self._sent * self._gap_s
+            self.now_ms = 1_000 + round(now_s * 1000)
+            number = self._sent % self._meters
+            self._sent += 1
+            # Each meter brings its register up to date at a moment of its own.
+            register = 1000 * number + int((now_s + 7.3 * number) // self._change_s) * 2
+            yield Message(
+                time=START + timedelta(milliseconds=self.now_ms), protocol="scm", meter_id=10_000_000 + 37 * number,
+                endpoint_type=7, commodity="electric", tamper_phy=0, tamper_enc=0, consumption=register, checksum=0,
+                frequency_hz=909_586_000 + 196_568 * (self._sent * 7 % 50), snr_db=12.0 + self._sent * 13 % 160 / 10,
+                corrected_bits=0, sample=0,
+            )  # fmt: skip
+
+
+async def live(directory: Path, street: Street, hours: float) -> Store:
+    """Run a store in `directory` for some hours of the street, commits and upkeep as in the running appliance."""
+    store = Store(directory, COMMIT_S, street.clock())
+    await store.open()
+    upkeep = Upkeep(store, monotonic=lambda: street.now_ms / 1000)
+    ticks = round(COMMIT_S / TICK_S)
+    for n in range(round(hours * 3600 / COMMIT_S)):
+        for message in street.messages(COMMIT_S):
+            store.hear(message, False)
+        if trouble := await store.commit():
+            raise SystemExit(f"the store says: {trouble}")
+        if n % ticks == 0:
+            await upkeep.tend()
+    return store
+
+
+@dataclass(frozen=True)
+class Written:
+    """Bytes a second of simulated time: what the process made dirty, and what an ext4 got (None: not measured)."""
+
+    process: float
+    device: float | None
+
+
+def measure(meters: int = 300, hours: float = 24.0) -> Written:
+    """Feed a store for so long and see what was written. The first hour, when everything is new, counts too."""
+    with card() as (directory, sectors):
+        before, before_device = _write_bytes(), sectors()
+        store = asyncio.run(_fed(directory, Street(meters, 30.0, 300.0), hours))
+        del store
+        os.sync()
+        seconds = hours * 3600
+        device = None if before_device is None else ((sectors() or 0) - before_device) * 512 / seconds
+        return Written((_write_bytes() - before) / seconds, device)
+
+
+async def _fed(directory: Path, street: Street, hours: float) -> None:
+    store = await live(directory, street, hours)
+    await store.close()
+
+
+@contextlib.contextmanager
+def card() -> Iterator[tuple[Path, "Sectors"]]:
+    """A directory on an ext4 of its own if that may be mounted, else a plain one; and what counts its sectors."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        folder = Path(name)
+        image, mount = folder / "card.img", folder / "card"
+        mount.mkdir()
+        with image.open("wb") as file:
+            file.truncate(CARD_MB * 1024 * 1024)
+        made = _quiet("mkfs.ext4", "-q", "-F", str(image)) and _quiet("mount", "-o", "loop", str(image), str(mount))
+        if not made:
+            yield mount, Sectors(None)
+            return
+        try:
+            yield mount, Sectors(_loop_of(mount))
+        finally:
+            subprocess.run(["umount", str(mount)], check=True)
+
+
+class Sectors:
+    """Counts the sectors written to a block device since it was made; None if there is none."""
+
+    def __init__(self, device: str | None) -> None:
+        self._path = Path(f"/sys/block/{device}/stat") if device else None
+
+    def __call__(self) -> int | None:
+        os.sync()
+        # Field 7 of Documentation/block/stat.rst.
+        return int(self._path.read_text().split()[6]) if self._path else None
+
+
+def _loop_of(mount: Path) -> str:
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return next(line.split()[0].rsplit("/", 1)[-1] for line in lines if line.split()[1] == str(mount))
+
+
+def _quiet(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _write_bytes() -> int:
+    lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(lines["write_bytes"])
+
+
+if __name__ == "__main__":
+    hours = float(sys.argv[1]) if len(sys.argv) > 1 else 24.0
+    print(measure(hours=hours))
