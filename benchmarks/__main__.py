@@ -1,4 +1,4 @@
-"""The receiver's numbers: `python -m benchmarks`, or `make bench`.
+"""The numbers of the receiver and of the store: `python -m benchmarks`, or `make bench`.
 
 Scenes are made from the seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a
 table of what was measured beside what must be and what is aimed at; exits with 1 when a must is missed.
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmarks import scenes
 from benchmarks.cost import peak_memory_mb, processor_ratio
 from benchmarks.hearing import Heard, hear, listen
+from benchmarks.powercuts import campaign
 from benchmarks.scenes import RATE_HZ
 
 FAINT_NOISE, STREET_NOISE = 8.0, 2.5
@@ -132,13 +133,24 @@ def measure(arguments: argparse.Namespace) -> list[Row]:
     ]
 
 
+def power_cuts(arguments: argparse.Namespace) -> list[Row]:
+    tally = campaign.measure(arguments.seed, quick=arguments.quick)
+    must, aim = (1, 1) if arguments.quick else (1_000, 10_000)
+    return [
+        Row("power cuts survived", "", must, aim, tally.survived, at_least=True),
+        Row("power cuts not survived", "", 0, 0, tally.cuts - tally.survived),
+        Row("readings lost in a power cut, at most", "s", 60, 60, tally.lost_s),
+    ]
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the receiver.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the receiver and the store.")
     parser.add_argument("--seed", type=int, default=1, help="makes the scenes (default 1)")
     parser.add_argument("--quick", action="store_true", help="small scenes and a minute of noise: a rough idea")
     parser.add_argument("--noise-hours", type=float, default=1.0, metavar="H", help="noise to listen to (default 1)")
     parser.add_argument("--draw", type=Path, metavar="FILE", help="draw the curves into this PNG")
-    rows = measure(parser.parse_args())
+    arguments = parser.parse_args()
+    rows = power_cuts(arguments) + measure(arguments)
     print(f"{'measure':<46}{'measured':>12}{'must':>10}{'aim':>10}")
     for row in rows:
         sign = "≥" if row.at_least else "≤"

@@ -69,6 +69,16 @@ class Tally:
         self.survived += 1
         self.lost_s = max(self.lost_s, verdict.lost_s)
 
+    def joined(self, other: "Tally") -> "Tally":
+        """Both together."""
+        return Tally(
+            self.cuts + other.cuts,
+            self.survived + other.survived,
+            max(self.lost_s, other.lost_s),
+            self.failures + other.failures,
+            self.complaints + other.complaints,
+        )
+
     def fail(self, case: "Case", fault: Exception) -> None:
         """Count one that was not, and keep what remakes it."""
         self.cuts += 1

@@ -81,7 +81,7 @@ class Tree:
 
 
 def read_tree(directory: Path) -> tuple[Tree, dict[str, int]]:
-    """What is below a directory, without SQLite's shared memory; and the inodes, "" being the directory's own."""
+    """What is below a directory, without SQLite's shared memory; and all inodes, "" being the directory's own."""
     directories, files, inodes = set(), {}, {"": directory.stat().st_ino}
     for folder, below, names in os.walk(directory):
         for name in (*below, *names):
@@ -91,8 +91,6 @@ def read_tree(directory: Path) -> tuple[Tree, dict[str, int]]:
                 directories.add(relative)
             elif not name.endswith(SHARED_MEMORY):
                 files[relative] = path.read_bytes()
-            else:
-                continue
             inodes[relative] = path.stat().st_ino
     return Tree(frozenset(directories), files), inodes
 
@@ -137,12 +135,12 @@ class Disk:
         self._durable: dict[Name, int] = {}
         self._namings: list[Naming] = []
         self._identities = {inodes[""]: ROOT}
-        for path in sorted(tree.directories | tree.files.keys()):
+        for path in sorted(inodes.keys() - {""}):
             identity = self._identify(inodes[path])
             if path in tree.directories:
                 self._directories.add(identity)
             else:
-                self._files[identity] = File(bytearray(tree.files[path]))
+                self._files[identity] = File(bytearray(tree.files.get(path, b"")))
             self._names[self._name(path)] = identity
         self._durable = dict(self._names)
 

@@ -9,16 +9,17 @@ Marks, in their order:
     told NUMBER         an event with this token is acknowledged
     sealed NUMBER SUM   the segment and its SHA-256
 
-The street's time passes as fast as messages can be taken. History is looked after beside the commits, as in the
-appliance; with smaller limits, so that a few hours hold everything that happens in a year.
+The street's time passes as fast as messages can be taken. It is heard while a commit is under way, and history is
+looked after beside, as in the appliance; with smaller limits, so that hours hold all that happens in a year.
 """
 
 import argparse
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from appliance.clock import Clock, KernelTime
 from appliance.store import upkeep
@@ -27,8 +28,9 @@ from appliance.store.writer import Store
 from benchmarks.powercuts import street
 
 STEP = 45  # seconds between commits, and so many messages
+COMMIT = 10  # that a commit takes, at most
 TOKEN_STEPS = 20
-SEAL_ROWS, JOIN, BUDGET_BYTES, COPY_S = 1500, 3, 1_000_000, 1800
+SEAL_ROWS, JOIN, BUDGET_BYTES, COPY_S = 1500, 3, 5_500_000, 1800
 
 
 @dataclass
@@ -88,30 +90,44 @@ async def _hear(store: Store, seed: int, time: Time, hours: float, say: Callable
     sealed: set[int] = set()
     tending = asyncio.create_task(history.tend())
     begin = time.second
+    committing = asyncio.create_task(_acknowledge(store, say, begin, None))
     for first in range(begin, begin + int(hours * 3600), STEP):
-        say("hear", first + STEP)
+        say("hear", first + COMMIT)
         for number in range(first, first + STEP):
+            if number == first + COMMIT:
+                await committing
+                say("hear", first + STEP)
             time.second = number
             store.hear(street.message(seed, number), simulated=False)
-            if store.ledger.urgent:
-                await _commit(store)
-                say("kept", number + 1)
+            await asyncio.sleep(0)
+            if store.ledger.urgent and committing.done():
+                committing = await _next(committing, _acknowledge(store, say, number + 1, None))
         time.second = first + STEP
         token = first if (first - begin) // STEP % TOKEN_STEPS == TOKEN_STEPS - 1 else None
         if token is not None:
-            store.record("radio_failed", token=token)
-        await _commit(store)
-        say("kept", time.second)
-        if token is not None:
-            say("told", token)
+            store.record("radio_failed", {"token": token})
+        committing = await _next(committing, _acknowledge(store, say, time.second, token))
         if tending.done():
-            tending.result()
             for row in store.segments:
                 if row.number not in sealed:
                     say("sealed", row.number, row.sha256)
                     sealed.add(row.number)
-            tending = asyncio.create_task(history.tend())
+            tending = await _next(tending, history.tend())
+    await committing
     await tending
+
+
+async def _next(task: asyncio.Task[None], following: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start what follows a task that is done, unless that failed."""
+    await task
+    return asyncio.create_task(following)
+
+
+async def _acknowledge(store: Store, say: Callable[..., None], heard: int, token: int | None) -> None:
+    await _commit(store)
+    say("kept", heard)
+    if token is not None:
+        say("told", token)
 
 
 async def _commit(store: Store) -> None:

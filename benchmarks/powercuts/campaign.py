@@ -1,0 +1,73 @@
+"""A thousand power cuts of the store: several lives cut where they were recorded, and one killed again and again."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.powercuts.cuts import Tally, cut_power, kill
+from benchmarks.powercuts.store import Store
+
+# A file system in memory, where there is one: thousands of directories are made.
+MEMORY = Path("/dev/shm")
+ENDLESS_HOURS = 1000.0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """So many lives of so many hours, each cut `cuts` times and of these `recoveries` again; and so many SIGKILLs."""
+
+    lives: int = 5
+    hours: float = 4.0
+    cuts: int = 160
+    recoveries: int = 3
+    per_recovery: int = 10
+    kills: int = 100
+
+    @property
+    def total(self) -> int:
+        """How many cuts these are."""
+        return self.lives * (self.cuts + self.recoveries * self.per_recovery) + self.kills
+
+    def run(self, seed: int, progress: Callable[[Tally], None] = lambda tally: None) -> Tally:
+        """Make them all. Raises Lost when the store fails without a cut, Unrecorded when it escapes the recorder."""
+        tally = Tally()
+
+        def shown(earlier: Tally, part: Tally) -> None:
+            progress(earlier.joined(part))
+
+        with _memory() as work:
+            for n in range(self.lives):
+                life = Store(seed + n, self.hours)
+                part = cut_power(
+                    life, work, seed + n, self.cuts, self.recoveries, self.per_recovery, partial(shown, tally)
+                )
+                tally = tally.joined(part)
+            killed = Store(seed, ENDLESS_HOURS, later_hours=ENDLESS_HOURS, reboots=False)
+            return tally.joined(kill(killed, work, seed, self.kills, partial(shown, tally)))
+
+
+LONG, QUICK = Campaign(), Campaign(lives=1, hours=2.0, cuts=80, recoveries=1, kills=10)
+
+
+def measure(seed: int, *, quick: bool = False) -> Tally:
+    """The long campaign, or a quick one, with its progress and what went wrong on standard error."""
+    campaign = QUICK if quick else LONG
+
+    def show(tally: Tally) -> None:
+        print(f"\r  power cuts: {tally.cuts} of {campaign.total}", end="", file=sys.stderr, flush=True)
+
+    tally = campaign.run(seed, show)
+    print(file=sys.stderr)
+    for complaint in tally.complaints:
+        print(complaint, file=sys.stderr)
+    return tally
+
+
+@contextmanager
+def _memory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="powercuts-") as name:
+        yield Path(name)
