@@ -112,8 +112,9 @@ def pack(receptions: Iterable[Reception], numbers: Mapping[MeterKey, int]) -> by
         best = 0 if r.snr_best_cdb is None else r.snr_best_cdb - mean_cdb + 1
         low = 0 if r.frequency_min_hz is None else r.frequency_min_hz
         high = 0 if r.frequency_max_hz is None else r.frequency_max_hz - low
-        row = (n - number, at - begin, r.count, r.corrected, r.count - r.levels, mean_cdb)
-        row += (r.snr_sum_cdb - mean_cdb * max(1, r.levels), best, low, high, (r.last - at) // 1000)
+        rest = r.snr_sum_cdb - mean_cdb * max(1, r.levels)
+        counts = (n - number, at - begin, r.count, r.corrected, r.count - r.levels)
+        row = (*counts, mean_cdb, rest, best, low, high, (r.last - at) // 1000)
         for column, value in zip(columns, row, strict=True):
             column.append(value)
         number, begin = n, at
