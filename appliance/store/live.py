@@ -4,6 +4,7 @@ Quarters of an hour that are not over change with every message. They are writte
 one row, because as rows of a table they would take several times the room.
 """
 
+import contextlib
 import sqlite3
 import struct
 import sys
@@ -11,9 +12,11 @@ import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from appliance.store.ledger import Meter
 from appliance.store.rows import SUSPECT, MeterKey, MeterRow, Reading, Reception
+from appliance.store.schema import read_only
 
 READING = "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)"
 RECEPTION = "INSERT INTO reception VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -22,6 +25,11 @@ EVENT = "INSERT OR IGNORE INTO event (id, number, at, kind, meter, detail) VALUE
 RUNNING = "INSERT OR REPLACE INTO running VALUES (1, ?)"
 TABLES = ("reading", "reception", "coverage", "event")
 
+_LAST = f"""
+SELECT r.meter, r.at, r.consumption, r.tamper_phy, r.tamper_enc
+FROM meter AS m JOIN reading AS r ON r.meter = m.number AND r.at = (
+    SELECT at FROM reading WHERE meter = m.number AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)
+"""
 # Of each packed reception: meter and begin, less those before it; messages, corrected ones, those without a level;
 # mean level, what the mean leaves, best level above it; lowest frequency, highest above it; seconds to the last one.
 _COLUMNS = "iqIIIiiiqqI"
@@ -37,11 +45,17 @@ class Remembered:
     next_id: int
 
 
-def remembered(live: sqlite3.Connection) -> Remembered:
-    """Readings in the order of arrival; meter, begin and count of each reception; the quarter that was running."""
+def remembered(live: sqlite3.Connection, newest: Path | None) -> Remembered:
+    """Readings in the order of arrival; meter, begin and count of each reception; the quarter that was running.
+
+    Before the readings goes the last of each meter in the `newest` segment.
+    """
     readings = live.execute(
         f"SELECT meter, at, consumption, tamper_phy, tamper_enc FROM reading WHERE NOT flags & {SUSPECT} ORDER BY id"
     ).fetchall()
+    if newest:
+        with contextlib.closing(read_only(newest, immutable=True)) as segment:
+            readings = segment.execute(_LAST).fetchall() + readings
     quarters = live.execute("SELECT meter, at, count FROM reception ORDER BY id").fetchall()
     running = live.execute("SELECT receptions FROM running").fetchone()
     return Remembered(readings, quarters, running[0] if running else b"", last_id(live) + 1)
@@ -69,15 +83,15 @@ def meters(rows: Iterable[MeterRow], known: Remembered, quarter_s: Mapping[int, 
     found = {row.number: _meter(row) for row in rows}
     for number, at, consumption, tamper_phy, tamper_enc in known.readings:
         meter = found.get(number)
-        if meter is None or at <= max(meter.kept_at, meter.changed_at or 0):
+        if meter is None or at <= meter.kept_at:
             continue
-        meter.kept_at = at
-        if (consumption, tamper_phy, tamper_enc) == (meter.consumption, meter.tamper_phy, meter.tamper_enc):
-            continue
-        meter.changed_at = at
-        if (tamper_phy, tamper_enc) != (meter.tamper_phy, meter.tamper_enc):
+        # The catalogue tells a register of the last quarter of an hour, or one that did not get here: readings count.
+        first, meter.kept_at = meter.kept_at < 0, at
+        if (tamper_phy, tamper_enc) != (meter.tamper_phy, meter.tamper_enc) and not first:
             meter.tamper_changed_at = at
-        meter.consumption, meter.tamper_phy, meter.tamper_enc = consumption, tamper_phy, tamper_enc
+        if (consumption, tamper_phy, tamper_enc) != (meter.consumption, meter.tamper_phy, meter.tamper_enc):
+            meter.changed_at = at
+            meter.consumption, meter.tamper_phy, meter.tamper_enc = consumption, tamper_phy, tamper_enc
         meter.last_at = max(meter.last_at, at)
     for number, at, count in known.quarters:
         if number in found and at in quarter_s:

@@ -71,8 +71,7 @@ def prepare(directory: Path) -> list[Finding]:
         findings += _look_after_missing(directory, writer)
         if not live_sound:
             findings.append(_restore_live(directory, writer))
-        if findings or made_anew:
-            _fill_in(directory, writer)
+        _fill_in(directory, writer, catalogue.segments(writer) if findings or made_anew else ())
         _extend_boots(directory, writer)
         live_to = max((row.live_to for row in catalogue.segments(writer)), default=0)
     if _has_rows(directory / LIVE, live_to):
@@ -248,10 +247,10 @@ def remove(directory: Path, number: int) -> None:
     sums_path(path).unlink(missing_ok=True)
 
 
-def _fill_in(directory: Path, writer: sqlite3.Connection) -> None:
-    """Give the catalogue whatever segments and live database know and it does not."""
+def _fill_in(directory: Path, writer: sqlite3.Connection, known: Sequence[SegmentRow]) -> None:
+    """Give the catalogue whatever these segments and the live database know and it does not."""
     began_s = time.monotonic()
-    sources = [(segment_path(directory, row.number), True) for row in reversed(catalogue.segments(writer))]
+    sources = [(segment_path(directory, row.number), True) for row in reversed(known)]
     writer.execute("BEGIN IMMEDIATE")
     for path, immutable in [(directory / LIVE, False), *sources]:
         with contextlib.closing(read_only(path, immutable=immutable)) as source:

@@ -2,8 +2,8 @@
 
 A commit is due when the oldest pending row has waited for the commit interval, when many wait, or at once for an
 event. What cannot be written goes back into the ledger and is tried again, so that a full or read-only card costs
-nothing once it can be written to again. The catalogue is committed before the live database, since rows of the latter
-name meters by the number that they have in the former.
+nothing once it can be written to again. The live database is committed first, and holds all of a commit: what a power
+cut then keeps from the catalogue, that takes from there when the program starts (`recovery.py`).
 
 `upkeep.py` seals, joins and drops history beside it, under the same lock.
 """
@@ -37,8 +37,9 @@ from appliance.store.schema import (
     LIVE_CHECKPOINT_PAGES,
     in_words,
     read_only,
+    segment_path,
 )
-from appliance.timeline import Boot
+from appliance.timeline import BOOT_SHIFT, Boot
 
 log = logging.getLogger(__name__)
 
@@ -214,15 +215,20 @@ class Store:
             self._numbers = {row.key: row.number for row in rows}
             self._next_event = known.execute("SELECT coalesce(max(number), 0) + 1 FROM event").fetchone()[0]
             self.segments = catalogue.segments(known)
-            remembered = live.remembered(recent)
+            newest = next((row for row in reversed(self.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
+            last = segment_path(self.directory, newest.number) if newest else None
+            remembered = live.remembered(recent, last)
             self._next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
             if exchanged:
                 self.clock.put_back(self.clock.fixes)
                 self.ledger.write_again()
             if not self._restored:
                 boot = self.clock.boot
-                self.clock.begin(*catalogue.clocks(known))
+                boots, fixes = catalogue.clocks(known)
+                self.clock.begin(boots, fixes)
                 self.ledger.renumber(boot, self.clock.boot)
+                if self.clock.boot not in {known_boot.number for known_boot in boots}:
+                    self.record("boot", {"number": self.clock.boot})
                 self._restore(rows, remembered)
                 self._restored = True
         self.history.show(self.segments, self.clock.timeline)
@@ -273,6 +279,12 @@ class Store:
         # Numbered before anything is written: what has to be written again has the same number then.
         batch.events = [e if e.number else e._replace(number=self._next_event + n) for n, e in enumerate(batch.events)]
         self._next_event += len(batch.events)
+        async with transaction(self.live) as writer:
+            await _write_clock(writer, changes)
+            await writer.executemany("INSERT OR IGNORE INTO meter VALUES (?, ?, ?, ?, ?, ?, ?)", new)
+            next_id = await self._write_rows(writer, batch)
+        # These are on the card, whatever becomes of the catalogue: that learns the rest from there.
+        self._next_id, batch.readings, batch.receptions = next_id, [], {}
         if batch.meters or batch.events or changes:
             async with transaction(self.catalogue) as writer:
                 await _write_clock(writer, changes)
@@ -280,11 +292,6 @@ class Store:
                 await writer.executemany(catalogue.METER, [catalogue.meter_values(n, m) for n, m in numbered])
                 events = [catalogue.event_values(event, self._numbers) for event in batch.events]
                 await writer.executemany(catalogue.EVENT, events)
-        async with transaction(self.live) as writer:
-            await _write_clock(writer, changes)
-            await writer.executemany("INSERT OR IGNORE INTO meter VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-            next_id = await self._write_rows(writer, batch)
-        self._next_id = next_id
 
     def _admit(self, batch: Batch) -> list[tuple[object, ...]]:
         """Give each new meter a number, unless there are too many; returns their rows."""
