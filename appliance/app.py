@@ -20,6 +20,7 @@ from appliance.errors import ConfigError
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
 from appliance.store.lock import sole_user
+from appliance.store.limits import Bucket
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health, Supervisor
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
 HINT_WRONG = "Correct it in the configuration file; the change is taken up by itself."
+# A loose plug must not fill the card: so many changes at once, then one in a quarter of an hour.
+RADIO_EVENTS_AT_ONCE, RADIO_EVENTS_PER_S = 20, 1 / 900
 # The store reports at least every commit interval, which is 60 s at most; a card may be slow.
 STORE_VITAL_WITHIN_S = 180.0
 # A file that stayed as it is from one look to the next is one that its editor is done with.
@@ -62,7 +65,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
     config = draft.config
     # Made here, it touches nothing until it is opened.
     store = Store(config.store.directory, config.store.commit_interval_s)
-    supervisor = Supervisor()
+    supervisor = Supervisor(on_change=radio_events(store))
     radios = [Radio(receiver, store.hear) for receiver in config.receivers if draft.keeps]
     refused = refusals(draft)
     parts = Parts(
@@ -107,6 +110,23 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             return corrected
         finally:
             await supervisor.stop(*radio_names)
+
+
+def radio_events(store: Store) -> Callable[[str, Health], None]:
+    """What the supervisor tells of a receiver as an event of the store; one that comes and goes, not every time."""
+    told: dict[str, Bucket] = {}
+
+    def tell(name: str, health: Health) -> None:
+        kind, _, receiver = name.partition(" ")
+        bucket = told.setdefault(name, Bucket(RADIO_EVENTS_AT_ONCE, RADIO_EVENTS_PER_S))
+        if kind != "receiver" or not bucket.take(store.clock.now()):
+            return
+        if health.state == "healthy":
+            store.record("radio_recovered", {"receiver": receiver})
+        else:
+            store.record("radio_failed", {"receiver": receiver, "why": health.reason})
+
+    return tell
 
 
 def refusals(draft: Draft) -> dict[str, Health]:

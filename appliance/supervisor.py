@@ -88,10 +88,12 @@ class Supervisor:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
+        on_change: Callable[[str, Health], None] = lambda name, health: None,
     ) -> None:
         self._sleep = sleep
         self._monotonic = monotonic
         self._uniform = uniform
+        self._on_change = on_change
         self._health: dict[str, Health] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._vital: dict[str, _Vital] = {}
@@ -149,14 +151,19 @@ class Supervisor:
             vital.progress_s = self._monotonic()
         before = self._health[name]
         state: Literal["healthy", "degraded"] = "degraded" if reason else "healthy"
-        self._health[name] = replace(before, state=state, reason=reason, hint="")
+        self._change(name, replace(before, state=state, reason=reason, hint=""))
         if reason and before.reason != reason:
             log.warning("task=%s degraded reason=%s", name, reason)
         elif not reason and before.state != "healthy":
             log.info("task=%s recovered failures=%d", name, before.failures)
 
+    def _change(self, name: str, health: Health) -> None:
+        before, self._health[name] = self._health[name], health
+        if (before.state == "healthy") != (health.state == "healthy"):
+            self._on_change(name, health)
+
     def _failed(self, name: str, reason: str, hint: str) -> None:
         before = self._health[name]
-        self._health[name] = Health("failed", reason, hint, before.failures + 1)
+        self._change(name, Health("failed", reason, hint, before.failures + 1))
         if before.state != "failed" or before.reason != reason:
             log.error("task=%s failed reason=%s", name, reason)

@@ -202,11 +202,16 @@ class Store:
         self.catalogue = await _open(self.directory / CATALOGUE, f"wal_autocheckpoint = {CATALOGUE_CHECKPOINT_PAGES}")
         self.live = await _open(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
         files, self._files = self._files, self._found()
-        await asyncio.to_thread(self._take_up, exchanged=files not in ((), self._files))
+        if await asyncio.to_thread(self._take_up, exchanged=files not in ((), self._files)):
+            self.record("boot", {"number": self.clock.boot})
         self._report(findings)
 
-    def _take_up(self, exchanged: bool) -> None:
-        """Learn what the databases know: numbers of meters, the next of rows and events, and once the ledger."""
+    def _take_up(self, exchanged: bool) -> bool:
+        """Learn what the databases know: numbers of meters, the next of rows and events, and once the ledger.
+
+        Returns whether this is the first time in this boot.
+        """
+        first = False
         with (
             contextlib.closing(read_only(self.directory / CATALOGUE)) as known,
             contextlib.closing(read_only(self.directory / LIVE)) as recent,
@@ -227,11 +232,11 @@ class Store:
                 boots, fixes = catalogue.clocks(known)
                 self.clock.begin(boots, fixes)
                 self.ledger.renumber(boot, self.clock.boot)
-                if self.clock.boot not in {known_boot.number for known_boot in boots}:
-                    self.record("boot", {"number": self.clock.boot})
+                first = self.clock.boot not in {known_boot.number for known_boot in boots}
                 self._restore(rows, remembered)
                 self._restored = True
         self.history.show(self.segments, self.clock.timeline)
+        return first
 
     def _restore(self, rows: list[MeterRow], remembered: live.Remembered) -> None:
         now_ms = self.clock.utc_ms(self.clock.now())
