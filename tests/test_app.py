@@ -1,6 +1,7 @@
 """`appliance run` as a process of its own: started, stopped, killed, started twice, set wrongly."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
+from appliance.store.schema import CATALOGUE, LIVE, read_only
 
 # Prints as many messages as it is told, one for each meter, and a status; then one message a second.
 CHILD = """
@@ -63,11 +66,10 @@ class Appliance:
             return await self.process.wait()
 
     def stored(self, query: str) -> list[tuple[int, ...]]:
-        connection = sqlite3.connect(f"file:{self.directory / 'data' / 'readings.db'}?mode=ro", uri=True)
-        try:
+        """What the live database answers; `catalogue` is the other."""
+        with contextlib.closing(read_only(self.directory / "data" / LIVE)) as connection:
+            connection.execute("ATTACH ? AS catalogue", (f"file:{self.directory / 'data' / CATALOGUE}?mode=ro",))
             return connection.execute(query).fetchall()
-        finally:
-            connection.close()
 
     def children(self) -> list[int]:
         return [int(pid) for pid in (self.directory / "pids").read_text().split()]
@@ -141,9 +143,9 @@ async def test_a_stop_keeps_all_that_was_heard(start: Start, number: signal.Sign
     async with aiohttp.ClientSession() as session, session.get(appliance.url + "events") as stream:
         await stream.content.readline()
         assert await appliance.end(number) == 0
-    assert not (appliance.directory / "data" / "readings.db-wal").exists()
+    assert not list((appliance.directory / "data").rglob("*-wal"))
     assert appliance.stored(
-        "SELECT count(DISTINCT meter) FROM reading JOIN meter m ON m.key = meter AND simulated"
+        "SELECT count(DISTINCT meter) FROM reading JOIN catalogue.meter m ON m.number = meter AND simulated"
     ) == [(50,)]
     assert not any(alive(pid) for pid in appliance.children())
 
@@ -161,7 +163,9 @@ async def test_killed_and_started_again(start: Start) -> None:
     again = await start(meters=1)
     assert (await again.health())["meters"] == 50
     assert await again.end(signal.SIGTERM) == 0
-    assert again.stored("PRAGMA integrity_check") == [("ok",)]
+    assert again.stored("PRAGMA main.integrity_check") == [("ok",)]
+    assert again.stored("PRAGMA catalogue.integrity_check") == [("ok",)]
+    assert again.stored("SELECT count(*), count(DISTINCT meter) FROM reading WHERE consumption = 0") == [(50, 50)]
 
 
 async def test_a_killed_receiver_comes_back(start: Start) -> None:
@@ -198,13 +202,16 @@ async def test_a_port_in_use_is_refused(start: Start) -> None:
     server.close()
 
 
-async def test_data_of_a_later_version_is_refused(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    connection = sqlite3.connect(tmp_path / "data" / "readings.db")
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
+@pytest.mark.parametrize("name", [CATALOGUE, LIVE])
+async def test_data_of_a_later_version_is_refused(start: Start, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data" / name
+    path.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
     code, line = await refusal(await start())
-    assert (code, "later version" in line) == (74, True)
+    assert (code, f"{path} has the format 99 of a later version" in line) == (74, True)
+    assert path.read_bytes() == before
 
 
 async def test_a_data_directory_that_cannot_be_made_is_refused(start: Start, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A site on a free port, fed by hand: its ledger, receivers, health and the machine's clocks are the test's."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,9 @@ RECEIVER = ReceiverState(
 )  # fmt: skip
 
 
+HELD, FREE = KernelTime(synchronized=True, uncertainty_ms=250), KernelTime(synchronized=False)
 STARTED_S = 3600.0
+TEN_YEARS_MS = 315_360_000_000
 
 
 @dataclass
@@ -37,12 +40,17 @@ class Machine:
 
     ms: int = round(STARTED_S * 1000)
     utc_ms: int = round(NOW.timestamp() * 1000)
-    kernel: KernelTime = KernelTime(synchronized=True, uncertainty_ms=250)
+    kernel: KernelTime = HELD
 
     def clock(self) -> Clock:
         return Clock(
             boottime_ms=lambda: self.ms, realtime_ms=lambda: self.utc_ms, boot_id="now", kernel=lambda: self.kernel
         )
+
+    def set_clock(self) -> None:
+        """A time service sets the system clock, and the kernel says so."""
+        self.utc_ms = Machine.utc_ms + self.ms - Machine.ms
+        self.kernel = HELD
 
     def pass_time(self, seconds: float) -> None:
         self.ms += round(seconds * 1000)
@@ -51,7 +59,7 @@ class Machine:
 
 @dataclass
 class Site:
-    """What a test turns, and where it looks at the result; the clock has been set by NTP."""
+    """What a test turns, and where it looks at the result; unless the machine says otherwise, NTP holds its clock."""
 
     directory: Path
     machine: Machine = field(default_factory=Machine)
@@ -76,8 +84,9 @@ class Site:
         )
 
     def hear(self, meter_id: int, simulated: bool = False, **fields: Any) -> None:
+        now = datetime.fromtimestamp(self.machine.utc_ms / 1000, UTC)
         given: dict[str, Any] = {
-            "time": datetime.fromtimestamp(self.machine.utc_ms / 1000, UTC), "protocol": "scm", "meter_id": meter_id, "endpoint_type": 4, "commodity": "electric",
+            "time": now, "protocol": "scm", "meter_id": meter_id, "endpoint_type": 4, "commodity": "electric",
             "tamper_phy": 0, "tamper_enc": 3, "consumption": 31160, "checksum": 40837, "frequency_hz": 912_345_678,
             "snr_db": 23.5, "corrected_bits": 0, "sample": 0,
         }  # fmt: skip
@@ -98,7 +107,19 @@ class Site:
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    one = Site(tmp_path)
+    async with served(Site(tmp_path)) as one:
+        yield one
+
+
+@pytest.fixture
+async def lost(tmp_path: Path) -> AsyncIterator[Site]:
+    """A site on a machine that nobody told the time: its clock is ten years late."""
+    async with served(Site(tmp_path, Machine(utc_ms=Machine.utc_ms - TEN_YEARS_MS, kernel=FREE))) as one:
+        yield one
+
+
+@asynccontextmanager
+async def served(one: Site) -> AsyncIterator[Site]:
     async with serving(one.parts(), "127.0.0.1", 0) as one.port:
         one.url = f"http://127.0.0.1:{one.port}"
         yield one

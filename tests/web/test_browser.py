@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from appliance.supervisor import Health
 from appliance.web.site import serving
 from tests.web.conftest import Site
 
@@ -108,6 +109,24 @@ async def test_ages_grow_and_are_told_in_full(browser: Any, site: Site) -> None:
     assert "2026" in await tab.page.locator("#m-scm-60243827 time").first.get_attribute("title")
 
 
+async def test_a_clock_that_is_set_while_the_page_is_open(browser: Any, lost: Site) -> None:
+    """Times move by a year under the reader's eyes, how long ago they were does not. Before 2025 no stamp can be."""
+    lost.pass_time(480)
+    lost.hear(60243827)
+    lost.pass_time(120)
+    heard = f"{ROW}.querySelector('time')"
+    tab = await opened(browser, lost)
+    await tab.until(f"{heard}.title.includes('2025') && {heard}.title.endsWith(' (estimate)')")
+    assert await tab.page.locator(".note").count() == 1
+    lost.machine.set_clock()
+    lost.store.clock.poll()
+    await tab.until(f"{heard}.title.includes('2026') && !{heard}.title.includes('estimate')")
+    assert await tab.text("#m-scm-60243827 time") == "2 min"
+    assert await tab.page.evaluate("document.querySelector('#none time').textContent") == "10 min"
+    assert await tab.page.locator(".note").count() == 0
+    assert tab.complaints == []
+
+
 async def test_a_server_that_starts_again(browser: Any, site: Site, tmp_path: Path) -> None:
     """The page says that it is not live, comes back by itself, and shows the new server's meters only."""
     first, second = Site(tmp_path / "first"), Site(tmp_path / "second")
@@ -159,14 +178,23 @@ async def test_keyboard_and_names(browser: Any, site: Site) -> None:
     assert await tab.page.get_by_role("status").count() == 1
 
 
+async def trouble(site: Site) -> None:
+    """Everything that the page can have to say of the history."""
+    site.health["history"] = Health("degraded", "the card reports errors")
+    (site.directory / "damaged").mkdir()
+    (site.directory / "damaged" / "1-000001.db").write_bytes(b"")
+    await site.keep()
+
+
 @pytest.mark.parametrize("width", [320, 390, 768, 1024, 1280])
 @pytest.mark.parametrize("lang", ["en", "es"])
-async def test_nothing_is_wider_than_the_screen(browser: Any, site: Site, width: int, lang: str) -> None:
-    site.receiver(simulated=True, state="retrying", reason="x" * 300, restarts=1000, messages=123_456_789)
-    site.hear(2**32 - 1, consumption=2**32 - 1, commodity="unknown")
-    site.pass_time(90_000)
-    site.hear(2**32 - 1, consumption=0, tamper_phy=1)
-    tab = await opened(browser, site, f"/?lang={lang}", viewport={"width": width, "height": 844})
+async def test_nothing_is_wider_than_the_screen(browser: Any, lost: Site, width: int, lang: str) -> None:
+    await trouble(lost)
+    lost.receiver(simulated=True, state="retrying", reason="x" * 300, restarts=1000, messages=123_456_789)
+    lost.hear(2**32 - 1, consumption=2**32 - 1, commodity="unknown")
+    lost.pass_time(90_000)
+    lost.hear(2**32 - 1, consumption=0, tamper_phy=1)
+    tab = await opened(browser, lost, f"/?lang={lang}", viewport={"width": width, "height": 844})
     await tab.until("document.querySelector('#connection.live')")
     assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -195,14 +223,15 @@ CROWDED = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_text_has_contrast(browser: Any, site: Site, scheme: str) -> None:
+async def test_text_has_contrast(browser: Any, lost: Site, scheme: str) -> None:
     """WCAG 2.1 AA, 4.5 to 1, for the text of each colour there is on the page."""
-    site.receiver(simulated=True, state="retrying", reason="no dongle", restarts=2, garbage={"not JSON": 1})
-    site.hear(60243827)
-    site.pass_time(30)
-    site.hear(60243827, tamper_phy=1)
-    site.hear(1)
-    tab = await opened(browser, site, color_scheme=scheme)
+    await trouble(lost)
+    lost.receiver(simulated=True, state="retrying", reason="no dongle", restarts=2, garbage={"not JSON": 1})
+    lost.hear(60243827)
+    lost.pass_time(30)
+    lost.hear(60243827, tamper_phy=1)
+    lost.hear(1)
+    tab = await opened(browser, lost, color_scheme=scheme)
     await tab.until("document.querySelector('#connection.live')")
     assert await tab.page.evaluate(CONTRAST) == []
 

@@ -142,6 +142,39 @@ async def test_a_card_that_cannot_be_written_to(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "The history is not being looked after: the card reports errors."),
+        ("es", "No se está cuidando el historial: la tarjeta informa errores."),
+    ],
+)
+async def test_a_history_that_nobody_looks_after(site: Site, language: str, words: str) -> None:
+    site.health["history"] = Health("degraded", "the card reports errors")
+    _, page = await get(site, f"/?lang={language}")
+    assert words in page
+    # One trouble of the card is told once, the graver one.
+    site.health["store"] = site.health["history"]
+    _, page = await get(site, f"/?lang={language}")
+    assert words not in page
+    assert page.count('class="notice"') == 1
+
+
+async def test_a_history_that_was_damaged(site: Site) -> None:
+    site.hear(1)
+    await site.keep()
+    assert "damaged" not in (await get(site, "/"))[1]
+    away = site.directory / "damaged"
+    away.mkdir()
+    for name in ("1-000003.db", "1-000003.sums", "2-catalogue.db", "2-catalogue.db-wal"):
+        (away / name).write_bytes(b"x")
+    await site.keep()
+    _, page = await get(site, "/")
+    assert "A part of the history was damaged." in page
+    assert "Damaged files, set aside: 2." in page
+    assert "Archivos dañados, apartados: 2." in (await get(site, "/?lang=es"))[1]
+
+
+@pytest.mark.parametrize(
     ("sort", "expected"), [("id", "1 2 3"), ("heard", "2 3 1"), ("level", "1 3 2"), ("rate", "1 2 3"), ("x", "1 2 3")]
 )
 async def test_orders(site: Site, sort: str, expected: str) -> None:
