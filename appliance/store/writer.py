@@ -71,6 +71,7 @@ class Store:
         self.refused_meters = 0
         self._numbers: dict[MeterKey, int] = {}
         self._admission = Bucket(NEW_METERS_AT_ONCE, NEW_METERS_PER_S)
+        self._admitted: set[MeterKey] = set()
         self._next_id = 1
         self._next_event = 1
         self._restored = False
@@ -304,9 +305,12 @@ class Store:
         for key, meter in batch.meters.items():
             if key in self._numbers:
                 continue
-            if len(self._numbers) >= MOST_METERS or not self._admission.take(self.clock.now()):
+            # One that was admitted before may have to be written again.
+            admitted = key in self._admitted or self._admission.take(self.clock.now())
+            if not admitted or len(self._numbers) >= MOST_METERS:
                 self.refused_meters += 1
                 continue
+            self._admitted.add(key)
             number = self._numbers[key] = max(self._numbers.values(), default=0) + 1
             new.append((number, *key, meter.commodity, meter.endpoint_type, meter.first_at))
         return new

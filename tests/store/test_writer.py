@@ -1,28 +1,32 @@
 """The writer against real files: what is on the card after a commit, a restart, a kill, and with the card full."""
 
 import asyncio
+import contextlib
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import StoreTooNew
-from appliance.store.database import FILE_NAME, open_reader
+from appliance.clock import Clock
+from appliance.store import queries
+from appliance.store import writer as module
+from appliance.store.rows import MeterKey
+from appliance.store.schema import CATALOGUE, LIVE, PHRASES, read_only
 from appliance.store.writer import Store
-from tests.store.test_ledger import START, message
+from appliance.timeline import boot_of
+from tests.machine import FREE, START, Machine
+
+KEY = MeterKey("scm", 60243827, False)
+START_MS = round(START.timestamp() * 1000)
 
 
-def rows(directory: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(f"file:{directory / FILE_NAME}?mode=ro", uri=True) as connection:
-        found = connection.execute(query).fetchall()
-    connection.close()
-    return found
+def rows(directory: Path, name: str, query: str) -> list[tuple[object, ...]]:
+    with contextlib.closing(read_only(directory / name)) as connection:
+        return connection.execute(query).fetchall()
 
 
 Opened = Callable[..., Awaitable[Store]]
@@ -33,204 +37,270 @@ async def opened() -> AsyncIterator[Opened]:
     """Opens stores, and closes them also when the test fails: their threads would keep the process alive."""
     stores = []
 
-    async def open_one(directory: Path, commit_interval_s: float = 60) -> Store:
-        stores.append(Store(directory, commit_interval_s, now=lambda: START + timedelta(minutes=5)))
+    async def open_one(directory: Path, machine: Machine, commit_interval_s: float = 60) -> Store:
+        clock: Clock = machine.clock()
+        clock.poll()
+        stores.append(Store(directory, commit_interval_s, clock))
         await stores[-1].open()
         return stores[-1]
 
     yield open_one
     for store in stores:
-        await store.close()
+        if store.catalogue is not None:
+            await store.close()
 
 
 async def test_what_was_heard_is_on_the_card(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path)
-    store.hear(message(0), False)
-    store.hear(message(30, consumption=31161, snr_db=None, frequency_hz=None), False)
-    store.hear(message(40, meter_id=7, tamper_phy=None, tamper_enc=None), True)
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    machine.pass_time(30)
+    store.hear(machine.message(consumption=31161), False)
+    store.hear(machine.message(meter_id=7, tamper_phy=None, tamper_enc=None), True)
     assert await store.commit() == ""
-    assert rows(tmp_path, "SELECT meter_id, protocol, simulated, commodity FROM meter ORDER BY key") == [
-        (60243827, "scm", 0, "electric"),
-        (7, "scm", 1, "electric"),
-    ]
-    assert rows(tmp_path, "SELECT meter, consumption, tamper_phy, tamper_enc FROM reading ORDER BY key") == [
-        (1, 31160, 0, 3),
-        (1, 31161, 0, 3),
-        (2, 31160, None, None),
-    ]
-    assert rows(tmp_path, "SELECT meter, count, levels, snr_sum_cdb, frequency_max_hz FROM reception") == [
-        (1, 2, 1, 2000, 912_000_000),
-        (2, 1, 1, 2000, 912_000_000),
-    ]
-    await store.close()
+    query = "SELECT number, protocol, meter_id, simulated, commodity FROM meter ORDER BY number"
+    assert rows(tmp_path, CATALOGUE, query) == [(1, *KEY[:2], 0, "electric"), (2, "scm", 7, 1, "electric")]
+    readings = rows(tmp_path, LIVE, "SELECT meter, at, consumption, tamper_phy, tamper_enc, flags FROM reading")
+    assert [(r[0], r[2:]) for r in readings] == [
+        (1, (31160, 0, 3, 0)), (1, (31161, 0, 3, 0)), (2, (31160, None, None, 0)),
+    ]  # fmt: skip
+    assert [store.clock.utc_ms(r[1]) - START_MS for r in readings] == [0, 30_000, 30_000]
+    assert rows(tmp_path, CATALOGUE, "SELECT boot_id FROM boot") == [("boot 1",)]
+    assert rows(tmp_path, CATALOGUE, "SELECT source FROM fix") == [("ntp",)]
+    assert rows(tmp_path, CATALOGUE, "SELECT kind FROM event") == [("boot",)]
 
 
-async def test_receptions_of_a_quarter_add_up_over_commits(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path)
-    for n, level_db in enumerate((None, 10.0, 30.0, 20.0)):
-        store.hear(message(30 * n, snr_db=level_db, frequency_hz=None if n == 0 else 912_000_000 + n), False)
+async def test_receptions_of_a_quarter_are_written_once_it_is_over(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    for level_db in (None, 10.0, 30.0, 20.0):
+        store.hear(machine.message(snr_db=level_db), False)
+        machine.pass_time(30)
         assert await store.commit() == ""
-    await store.close()
-    columns = "count, levels, snr_sum_cdb, snr_best_cdb, frequency_min_hz, frequency_max_hz"
-    expected = [(4, 3, 6000, 3000, 912_000_001, 912_000_003)]
-    assert rows(tmp_path, f"SELECT {columns} FROM reception") == expected
+    assert rows(tmp_path, LIVE, "SELECT * FROM reception") == []
+    machine.pass_time(900)
+    store.hear(machine.message(), False)
+    assert await store.commit() == ""
+    columns = "meter, count, levels, snr_sum_cdb, snr_best_cdb"
+    assert rows(tmp_path, LIVE, f"SELECT {columns} FROM reception") == [(1, 4, 3, 6000, 3000)]
+    assert rows(tmp_path, LIVE, "SELECT meters, messages FROM coverage") == [(1, 4)]
 
 
 async def test_a_restart_takes_up_where_it_was(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path)
+    machine = Machine()
+    store = await opened(tmp_path, machine)
     for n in range(4):
-        store.hear(message(30 * n, consumption=31160 + n // 2, tamper_enc=n // 3), False)
+        store.hear(machine.message(consumption=31160 + n // 2, tamper_enc=n // 3), False)
+        machine.pass_time(30)
+    before = store.ledger.get(KEY)
+    assert before
     await store.close()
 
-    again = await opened(tmp_path)
-    (meter,) = again.ledger.meters
-    assert (meter.consumption, meter.tamper_enc, meter.snr_db) == (31161, 1, 20.0)
-    assert meter.last_heard == meter.changed == meter.tamper_changed == START + timedelta(seconds=90)
-    assert meter.first_heard == START
-    assert meter.messages_an_hour(START + timedelta(minutes=5)) == 4
-    again.hear(message(120, consumption=31161, tamper_enc=1), False)
+    again = await opened(tmp_path, machine)
+    meter = again.ledger.get(KEY)
+    assert meter
+    for name in ("consumption", "tamper_enc", "first_at", "changed_at", "tamper_changed_at", "snr_db"):
+        assert getattr(meter, name) == getattr(before, name), name
+    assert 0 <= before.last_at - meter.last_at < 1000
+    again.hear(machine.message(consumption=31161, tamper_enc=1), False)
+    assert [(r.meter, r.count) for r in again.ledger.receptions] == [(KEY, 5)]
     await again.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(3,)]
-    assert rows(tmp_path, "SELECT count FROM reception") == [(5,)]
+    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(3,)]
+    assert rows(tmp_path, CATALOGUE, "SELECT count(*) FROM boot") == [(1,)]
 
 
-async def test_a_meter_that_the_ledger_forgot_repeats_no_reading(tmp_path: Path) -> None:
-    for _ in range(2):
-        store = Store(tmp_path, 60)
-        store.hear(message(0), False)
-        await store.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(1,)]
+async def test_messages_an_hour_survive_a_restart(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    for _ in range(60):
+        store.hear(machine.message(), False)
+        machine.pass_time(30)
+    await store.close()
+    machine.cut_power(120)
+    again = await opened(tmp_path, machine)
+    meter = again.ledger.get(KEY)
+    assert meter
+    # The quarter that was running when the power went is kept, but is not counted again.
+    assert meter.messages_an_hour(machine.utc_ms / 1000) >= 30
+
+
+async def test_a_power_cut_begins_a_boot(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    await store.close()
+    machine.cut_power()
+    machine.kernel = FREE
+    again = await opened(tmp_path, machine)
+    again.hear(machine.message(consumption=31161), False)
+    assert await again.commit() == ""
+    boots = [boot_of(at) for (at,) in rows(tmp_path, LIVE, "SELECT at FROM reading ORDER BY at")]
+    assert boots == [1, 2]
+    assert rows(tmp_path, CATALOGUE, "SELECT kind FROM event") == [("boot",), ("boot",)]
+
+
+async def test_a_clock_found_later_moves_what_is_shown_and_rewrites_nothing(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine(kernel=FREE, system_off_ms=-86_400_000)
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    assert await store.commit() == ""
+    stored = rows(tmp_path, LIVE, "SELECT * FROM reading")
+    (reading,) = await store.ask(queries.registers, KEY, [START_MS + 3_600_000])
+    assert reading.since_utc_ms == START_MS - 86_400_000
+    machine.system_off_ms, machine.kernel = 0, Machine().kernel
+    store.clock.poll()
+    store.history.show(store.segments, store.clock.timeline)
+    (reading,) = await store.ask(queries.registers, KEY, [START_MS + 3_600_000])
+    assert reading.since_utc_ms == pytest.approx(START_MS, abs=5)
+    assert rows(tmp_path, LIVE, "SELECT * FROM reading") == stored
+
+
+async def test_what_is_heard_before_the_card_can_be_read_belongs_to_its_boot(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    await store.close()
+    machine.cut_power()
+    (tmp_path / "history").rename(tmp_path / "elsewhere")
+    (tmp_path / "history").write_text("in the way")
+    again = await opened(tmp_path, machine)
+    assert again.trouble
+    again.hear(machine.message(consumption=31165), False)
+    assert await again.commit() != ""
+    (tmp_path / "history").unlink()
+    (tmp_path / "elsewhere").rename(tmp_path / "history")
+    assert await again.commit() == ""
+    found = rows(tmp_path, LIVE, "SELECT at, consumption FROM reading ORDER BY at")
+    assert [(boot_of(at), consumption) for at, consumption in found] == [(1, 31160), (2, 31165)]
 
 
 async def test_commits_by_time(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path, commit_interval_s=0.05)
+    machine = Machine()
+    store = await opened(tmp_path, machine, commit_interval_s=0.05)
     running = asyncio.create_task(store.run(lambda reason: None))
-    store.hear(message(), False)
+    store.hear(machine.message(), False)
     async with asyncio.timeout(10):
-        while store.ledger.pending:
+        while store.ledger.pending_readings:
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await store.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(1,)]
+    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(1,)]
 
 
 @pytest.mark.parametrize("cause", ["tamper", "many"])
-async def test_commits_at_once(tmp_path: Path, opened: Opened, cause: str) -> None:
-    store = await opened(tmp_path, commit_interval_s=3600)
+async def test_commits_at_once(tmp_path: Path, opened: Opened, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MANY_ROWS", 500)
+    machine = Machine()
+    store = await opened(tmp_path, machine, commit_interval_s=3600)
+    assert await store.commit() == ""
+    saved_at = store.saved_at
+    machine.pass_time(30)
     running = asyncio.create_task(store.run(lambda reason: None))
     if cause == "tamper":
-        store.hear(message(), False)
-        store.hear(message(30, tamper_phy=1), False)
+        store.hear(machine.message(), False)
+        machine.pass_time(30)
+        store.hear(machine.message(tamper_phy=1), False)
     else:
-        for n in range(2500):
-            store.hear(message(meter_id=n), False)
+        for n in range(500):
+            store.hear(machine.message(meter_id=n), False)
     async with asyncio.timeout(20):
-        while store.saved_at is None:
+        while store.saved_at == saved_at:
             await asyncio.sleep(0.01)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    await store.close()
-
-
-async def test_a_later_version_is_left_untouched(tmp_path: Path) -> None:
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("PRAGMA user_version = 99")
-    connection.execute("CREATE TABLE later (x)")
-    connection.close()
-    before = (tmp_path / FILE_NAME).read_bytes()
-    store = Store(tmp_path, 60)
-    with pytest.raises(StoreTooNew, match="99") as refused:
-        await store.open()
-    assert "version" in refused.value.hint
-    assert (tmp_path / FILE_NAME).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 async def test_readers_cannot_write(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path)
-    async with open_reader(tmp_path) as reader:
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await reader.execute("DELETE FROM meter")
-    await store.close()
+    machine = Machine()
+    await opened(tmp_path, machine)
+    with contextlib.closing(read_only(tmp_path / CATALOGUE)) as reader:
+        with pytest.raises(Exception, match="readonly"):
+            reader.execute("DELETE FROM meter")
 
 
 async def test_a_full_card_holds_readings_in_memory_and_resumes(tmp_path: Path, opened: Opened) -> None:
-    store = await opened(tmp_path)
-    store.hear(message(), False)
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
     assert await store.commit() == ""
-    assert store._writer is not None
-    await store._writer.execute("PRAGMA max_page_count = 1")
-    for n in range(3000):
-        store.hear(message(30, meter_id=n), False)
+    assert store.live is not None
+    await store.live.execute("PRAGMA max_page_count = 1")
+    machine.pass_time(30)
+    for n in range(2000):
+        store.hear(machine.message(meter_id=n), False)
     assert await store.commit() == "the card is full"
-    assert store.ledger.pending_readings == 3000
+    assert store.trouble in PHRASES
+    assert store.ledger.pending_readings == 2000
     # A new connection has no such limit: there is room again.
     assert await store.commit() == ""
     assert store.ledger.pending_readings == 0
+    await store.commit()
     await store.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(3001,)]
+    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(2001,)]
+    kinds = [kind for (kind,) in rows(tmp_path, CATALOGUE, "SELECT kind FROM event ORDER BY number")]
+    assert kinds == ["boot", "storage_failed", "storage_recovered"]
 
 
-async def test_a_database_that_was_moved_away_is_missed_and_made_anew(tmp_path: Path) -> None:
+async def test_an_event_whose_second_half_failed_is_there_once(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    assert await store.commit() == ""
+    assert store.live is not None
+    await store.live.execute("PRAGMA max_page_count = 1")
+    machine.pass_time(30)
+    store.hear(machine.message(tamper_phy=1), False)
+    for n in range(500):
+        store.hear(machine.message(meter_id=n), False)
+    assert await store.commit() != ""
+    assert await store.commit() == ""
+    await store.close()
+    for name in (CATALOGUE, LIVE):
+        assert rows(tmp_path, name, "SELECT count(*) FROM event WHERE kind = 'tamper'") == [(1,)]
+
+
+async def test_data_that_was_moved_away_is_missed_and_made_anew(tmp_path: Path, opened: Opened) -> None:
     home, away = tmp_path / "home", tmp_path / "away"
     home.mkdir()
-    store = Store(home, 60)
-    await store.open()
-    store.hear(message(), False)
-    store.hear(message(meter_id=5), False)
+    machine = Machine()
+    store = await opened(home, machine)
+    store.hear(machine.message(), False)
+    store.hear(machine.message(meter_id=5), False)
     assert await store.commit() == ""
     home.rename(away)
-    store.hear(message(30, consumption=31161), False)
-    assert await store.commit() == "the database cannot be opened"
-    assert store.ledger.pending_readings == 1
-    home.mkdir()
+    machine.pass_time(30)
+    store.hear(machine.message(consumption=31161), False)
     assert await store.commit() == ""
     await store.close()
-    assert rows(home, "SELECT meter_id, consumption FROM reading JOIN meter ON meter = meter.key ORDER BY 1") == [
-        (5, 31160),
-        (60243827, 31161),
-    ]
-    assert rows(away, "SELECT count(*) FROM reading") == [(2,)]
+    query = "SELECT DISTINCT m.meter_id, r.consumption FROM reading AS r JOIN meter AS m ON r.meter = m.number"
+    assert sorted(rows(home, LIVE, query)) == [(5, 31160), (60243827, 31161)]
+    assert rows(away, LIVE, "SELECT count(*) FROM reading") == [(2,)]
+    assert rows(home, CATALOGUE, "SELECT boot_id FROM boot") == [("boot 1",)]
+    assert rows(home, CATALOGUE, "SELECT source FROM fix") == [("ntp",)]
 
 
-@pytest.mark.parametrize("damage", ["time_ms = 9223372036854775807", "time_ms = -9e17"])
-async def test_a_damaged_row_is_damage(tmp_path: Path, damage: str) -> None:
-    store = Store(tmp_path, 60)
-    await store.open()
-    store.hear(message(), False)
-    await store.close()
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute(f"UPDATE reading SET {damage}")
-        connection.execute("DELETE FROM reception")
-    connection.close()
-    store = Store(tmp_path, 60)
-    await store.open()
-    store.hear(message(30), False)
-    assert await store.commit() == "the database is damaged"
-    assert store.ledger.pending_readings == 1
-    await store.close()
+async def test_a_flood_of_meters_is_bounded(tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_METERS", 50)
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    for n in range(200):
+        store.hear(machine.message(meter_id=n), False)
+    assert await store.commit() == ""
+    assert rows(tmp_path, CATALOGUE, "SELECT count(*) FROM meter") == [(50,)]
+    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(50,)]
+    assert store.refused_meters == 150
 
 
-async def test_a_damaged_database_is_reported_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_bytes(b"This is no database. " * 500)
-    reasons: list[str] = []
-    store = Store(tmp_path, 0.05)
-    await store.open()
-    store.hear(message(), False)
-    running = asyncio.create_task(store.run(reasons.append))
-    async with asyncio.timeout(10):
-        while "the database is damaged" not in reasons:
-            await asyncio.sleep(0.01)
-    assert store.ledger.pending_readings == 1
-    (tmp_path / FILE_NAME).unlink()
-    async with asyncio.timeout(10):
-        while reasons[-1]:
-            await asyncio.sleep(0.01)
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await store.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(1,)]
+async def test_status_tells_how_it_is(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    store.hear(machine.message(), False)
+    assert store.status().readings_waiting == 1
+    assert await store.commit() == ""
+    machine.pass_time(12)
+    status = store.status()
+    assert (status.readings_waiting, status.last_commit_age_s, status.trouble) == (0, 12.0, "")
 
 
 KILLED = """
@@ -257,40 +327,8 @@ def test_what_is_committed_survives_a_kill(tmp_path: Path) -> None:
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdin is not None
         assert child.stdout is not None
-        child.stdin.write(message().to_json() + "\n")
+        child.stdin.write(Machine().message().to_json() + "\n")
         child.stdin.flush()
         assert child.stdout.readline() == "''\n"
         os.kill(child.pid, signal.SIGKILL)
-    assert rows(tmp_path, "SELECT consumption FROM reading") == [(31160,)]
-
-
-@pytest.fixture
-def small_card(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Mounts 256 kB at `tmp_path`; call it with options to remount."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system takes root")
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
-    if subprocess.run(mounting, check=False, capture_output=True).returncode:
-        pytest.skip("no right to mount a small file system")
-    yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", str(tmp_path)], check=True) and None
-    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
-
-
-async def test_a_card_that_is_really_full(tmp_path: Path, small_card: Callable[[str], None], opened: Opened) -> None:
-    store = await opened(tmp_path)
-    store.hear(message(), False)
-    assert await store.commit() == ""
-    with (tmp_path / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="space"):
-        while True:
-            ballast.write(bytes(4096))
-    for n in range(1000):
-        store.hear(message(30, meter_id=n), False)
-    assert await store.commit() != ""
-    assert store.ledger.pending_readings == 1000
-    small_card("ro")
-    assert await store.commit() != ""
-    assert store.ledger.pending_readings == 1000
-    small_card("rw,size=8m")
-    assert await store.commit() == ""
-    await store.close()
-    assert rows(tmp_path, "SELECT count(*) FROM reading") == [(1001,)]
+    assert rows(tmp_path, LIVE, "SELECT consumption FROM reading") == [(31160,)]
