@@ -291,6 +291,7 @@ class Store:
             next_id = await self._write_rows(writer, batch)
         # These are on the card, whatever becomes of the catalogue: that learns the rest from there.
         self._next_id, batch.readings, batch.receptions = next_id, [], {}
+        self._admitted.clear()
         if batch.meters or batch.events or changes:
             async with transaction(self.catalogue) as writer:
                 await _write_clock(writer, changes)

@@ -227,17 +227,17 @@ async def test_a_full_card_holds_readings_in_memory_and_resumes(tmp_path: Path, 
     assert store.live is not None
     await store.live.execute("PRAGMA max_page_count = 1")
     machine.pass_time(30)
-    for n in range(2000):
+    for n in range(1500):
         store.hear(machine.message(meter_id=n), False)
     assert await store.commit() == "the card is full"
     assert store.trouble in PHRASES
-    assert store.ledger.pending_readings == 2000
+    assert store.ledger.pending_readings == 1500
     # A new connection has no such limit: there is room again.
     assert await store.commit() == ""
     assert store.ledger.pending_readings == 0
     await store.commit()
     await store.close()
-    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(2001,)]
+    assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(1501,)]
     kinds = [kind for (kind,) in rows(tmp_path, CATALOGUE, "SELECT kind FROM event ORDER BY number")]
     assert kinds == ["boot", "storage_failed", "storage_recovered"]
 
