@@ -1,13 +1,18 @@
 """A read-only view of a data directory: its catalogue, its sealed segments and the live database, beside the writer.
 
 Also works from another process, and on a directory that nobody writes to. What is asked is in `queries.py`.
+
+History goes on changing under a question: segments are joined and dropped, and a card goes bad. A question that meets
+a segment which is not there any more is put once more to those that are; one that meets damage is answered from the
+rest, and the segment is `suspected`, so that upkeep looks at it next.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from appliance.errors import StoreError
 from appliance.store import catalogue
@@ -16,6 +21,16 @@ from appliance.store.schema import CATALOGUE, LIVE, check_version, in_words, rea
 from appliance.timeline import BOOT_SHIFT, Timeline
 
 MOST_OPEN = 96
+
+T = TypeVar("T")
+
+
+class Unreadable(Exception):
+    """A segment gave no answer: its file is gone, or it is damaged."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"segment {number} cannot be read")
+        self.number = number
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +56,24 @@ class View:
     past: Sequence[SegmentRow]
     live: sqlite3.Connection
     catalogue: sqlite3.Connection
-
-    @property
-    def live_to(self) -> int:
-        """The last live row that a segment holds too."""
-        return max((row.live_to for row in self.sealed), default=0)
+    live_to: int
 
     def segment(self, row: SegmentRow) -> sqlite3.Connection:
         """The connection to a segment. Raises sqlite3.Error."""
         return self.history.segment(row.number)
+
+    def rows(self, row: SegmentRow, query: str, values: Sequence[int]) -> list[tuple[int, ...]]:
+        """What a segment answers, to a query for columns of numbers. Raises Unreadable."""
+        try:
+            found = self.history.segment(row.number).execute(query, values).fetchall()
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.DatabaseError as fault:
+            raise Unreadable(row.number) from fault
+        # SQLite does not check what it reads: a flipped bit can make a text of a number.
+        if not all(type(value) is int for line in found for value in line):
+            raise Unreadable(row.number)
+        return found
 
     def number(self, key: MeterKey) -> int | None:
         """The number of a meter in the catalogue, None if it was never heard."""
@@ -61,11 +85,15 @@ class View:
 
 
 class History:
-    """The connections of one thread. A running store `show`s what there is; `opened` finds out by itself."""
+    """The connections of one thread. A running store `show`s what there is; `opened` finds out by itself.
+
+    `suspected` are the numbers of segments that gave no answer; questions do without them until they are taken out.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.usage = Usage()
+        self.suspected: set[int] = set()
         self._shown: tuple[Sequence[SegmentRow], Timeline] = ((), Timeline((), ()))
         self._segments: dict[int, sqlite3.Connection] = {}
         self._databases: dict[str, tuple[tuple[int, int], sqlite3.Connection]] = {}
@@ -74,19 +102,40 @@ class History:
         """From now on there are these segments and this time."""
         self._shown = (tuple(segments), timeline)
 
+    def answer(self, question: Callable[[View], T]) -> T:
+        """Answer a question from what can be read. Raises sqlite3.Error, OSError if that is not even the catalogue."""
+        relisted: set[int] = set()
+        while True:
+            try:
+                with self.view(relist=bool(relisted)) as view:
+                    return question(view)
+            except Unreadable as fault:
+                self._close(fault.number)
+                if fault.number in relisted:
+                    self.suspected.add(fault.number)
+                relisted.add(fault.number)
+
     @contextlib.contextmanager
-    def view(self) -> Iterator[View]:
-        """The store as it is now, for one question. Raises sqlite3.Error, OSError."""
-        live, known = self._database(LIVE), self._database(CATALOGUE)
+    def view(self, *, relist: bool = False) -> Iterator[View]:
+        """The store as it is now, for one question. Raises sqlite3.Error, OSError.
+
+        `relist` reads the list of segments from the catalogue rather than take what was shown.
+        """
+        live, known = self._connect()
         live.execute("BEGIN")
         try:
             # This begins the snapshot of the live database. The segments are looked up after it: a row that is
             # sealed meanwhile is then in both, never in none.
             live.execute("SELECT 1 FROM running").fetchone()
             segments, timeline = self._shown
-            past = [row for row in segments if row.from_at < 1 << BOOT_SHIFT]
-            sealed = [row for row in segments if row.from_at >= 1 << BOOT_SHIFT]
-            yield View(self, timeline, sealed, past, live, known)
+            if relist:
+                segments = catalogue.segments(known)
+            self._keep_open({row.number for row in segments})
+            live_to = max((row.live_to for row in segments if row.from_at >= 1 << BOOT_SHIFT), default=0)
+            trusted = [row for row in segments if row.number not in self.suspected]
+            past = [row for row in trusted if row.from_at < 1 << BOOT_SHIFT]
+            sealed = [row for row in trusted if row.from_at >= 1 << BOOT_SHIFT]
+            yield View(self, timeline, sealed, past, live, known, live_to)
         finally:
             live.execute("ROLLBACK")
 
@@ -97,28 +146,39 @@ class History:
             connection.execute("PRAGMA cache_size = -256")
         self._segments[number] = connection
         if len(self._segments) > MOST_OPEN:
-            self._segments.pop(next(iter(self._segments))).close()
+            self._close(next(iter(self._segments)))
         return connection
+
+    def let_go(self) -> None:
+        """Close what is not listed any more: a file that is open takes its room though it be deleted."""
+        self._keep_open({row.number for row in self._shown[0]})
 
     def close(self) -> None:
         """Let go of all files."""
-        for connection in [*self._segments.values(), *(c for _, c in self._databases.values())]:
+        self._keep_open(set())
+        for _, connection in self._databases.values():
             connection.close()
-        self._segments.clear()
         self._databases.clear()
 
-    def _database(self, name: str) -> sqlite3.Connection:
-        about = (self.directory / name).stat()
-        identity, connection = self._databases.get(name, (None, None))
-        if connection is not None and identity == (about.st_dev, about.st_ino):
-            return connection
-        if connection is not None:
+    def _keep_open(self, numbers: set[int]) -> None:
+        for number in self._segments.keys() - numbers:
+            self._close(number)
+
+    def _close(self, number: int) -> None:
+        if connection := self._segments.pop(number, None):
             connection.close()
-            # Other data may have come into the directory, with segments of the same numbers.
+
+    def _connect(self) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+        """The live database and the catalogue."""
+        paths = {name: self.directory / name for name in (LIVE, CATALOGUE)}
+        found = {name: ((about := path.stat()).st_dev, about.st_ino) for name, path in paths.items()}
+        if any(found[name] != identity for name, (identity, _) in self._databases.items()):
+            # Other data has come into the directory, with segments of the same numbers.
             self.close()
-        connection = read_only(self.directory / name)
-        self._databases[name] = ((about.st_dev, about.st_ino), connection)
-        return connection
+        for name, path in paths.items():
+            if name not in self._databases:
+                self._databases[name] = (found[name], read_only(path))
+        return self._databases[LIVE][1], self._databases[CATALOGUE][1]
 
 
 @contextlib.contextmanager

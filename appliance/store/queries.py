@@ -1,24 +1,34 @@
 """What the site asks of the history. Each costs the same however long the history is.
 
-Registers are cumulative, so that nearly every question is one: what did the register show at these instants? Each
-instant is one descent into the tree of the one segment that covers it, since a segment also knows the last reading
-of each meter before it. Times are UTC in milliseconds; all functions raise sqlite3.Error.
+Registers are cumulative, so that nearly every question is one: what did the register show at these instants?
+`registers.py` answers that, `heard.py` how meters were heard.
+
+Times are UTC in milliseconds. All functions raise sqlite3.Error or OSError when the catalogue or the live database
+cannot be read; segments that cannot are left out (`history.py`).
 """
 
 import json
-import sqlite3
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
-from itertools import pairwise
+from heapq import merge
+from itertools import islice, pairwise
 
 from appliance.store import catalogue
+from appliance.store.heard import Messages, coverage_rows
 from appliance.store.history import History, View
-from appliance.store.rows import BREAKS, QUARTER_MS, SUSPECT, Event, MeterKey, MeterRow, SegmentRow
+from appliance.store.registers import Breaks, Known, registers_at
+from appliance.store.rows import QUARTER_MS, Event, MeterKey, MeterRow
+from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 HOUR_MS = 3_600_000
 MOST_POINTS = 2_000
+MOST_EVENTS = 1_000
+LONGEST_COVERAGE_MS = 62 * 24 * HOUR_MS
+# No reading is from before or after: stamps of the calendar begin in 1970, and clocks are believed until 2100.
+FIRST_DAY, LAST_DAY = date(1970, 1, 2), date(2100, 1, 1)
+
+_EVENT_COLUMNS = "number, at, kind, meter, detail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +42,12 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What was used from `from_ms` to `to_ms`; `used` is None when either end is not known.
+    """What was used from `from_ms` to `to_ms`; `used` is None when the register at either end is not known.
 
-    `register` is what the register showed at the end. `messages` is how often the meter was heard, None where that is
-    not kept any more or was not asked. `breaks` names what happened to the register meanwhile: consumption across it is
-    what was counted before and after.
+    `register` is what the register showed at the end, or last if the meter was not heard until then; None when it was
+    not heard in the period nor since. `messages` is how often it was heard, None where that is not kept any more or was
+    not asked. `breaks` names what happened to the register meanwhile: consumption across it is what was counted before
+    and after.
     """
 
     from_ms: int
@@ -58,225 +69,180 @@ class Coverage:
 
 def meters(history: History) -> list[MeterRow]:
     """Every meter as last written, the one heard longest ago first."""
-    with history.view() as view:
-        return catalogue.meters(view.catalogue)
+    return history.answer(_meters)
 
 
 def silent(history: History, since_ms: int) -> list[MeterRow]:
     """The meters not heard since an instant, the one heard longest ago first."""
-    with history.view() as view:
+
+    def question(view: View) -> list[MeterRow]:
         stamp = view.timeline.stamp_at(since_ms)
-        return [row for row in catalogue.meters(view.catalogue) if row.last_at < stamp]
+        return [row for row in _meters(view) if row.last_at < (since_ms if _imported(row.last_at) else stamp)]
+
+    return history.answer(question)
 
 
 def registers(history: History, meter: MeterKey, instants: Sequence[int]) -> list[Register]:
-    """The register at each of these instants, given in order."""
-    with history.view() as view:
+    """The register at each of these instants, given in ascending order; at most 2000 of them."""
+    instants = instants[:MOST_POINTS]
+
+    def question(view: View) -> list[Register]:
         number = view.number(meter)
-        if number is None:
-            return [Register(utc_ms, None, None) for utc_ms in instants]
-        return _registers(view, number, instants)
+        found = [None] * len(instants) if number is None else registers_at(view, number, instants)
+        return [
+            Register(utc_ms, known.consumption, known.utc_ms) if known else Register(utc_ms, None, None)
+            for utc_ms, known in zip(instants, found, strict=True)
+        ]
+
+    return history.answer(question)
 
 
 def series(history: History, meter: MeterKey, from_ms: int, to_ms: int, points: int = 400) -> list[Period]:
     """What was used in equal steps from one instant to another, as many as a screen shows."""
-    points = max(1, min(points, MOST_POINTS))
-    edges = [from_ms + (to_ms - from_ms) * n // points for n in range(points + 1)]
-    return _periods(history, meter, edges, heard=False)
+    if to_ms <= from_ms:
+        return []
+    points = max(1, min(points, MOST_POINTS, to_ms - from_ms))
+    return _periods(history, meter, [from_ms + (to_ms - from_ms) * n // points for n in range(points + 1)])
 
 
 def intervals(history: History, meter: MeterKey, from_ms: int, to_ms: int) -> list[Period]:
     """What was used in each quarter of an hour, and how often the meter was heard in it; at most a month."""
+    if to_ms <= from_ms:
+        return []
     first = from_ms // QUARTER_MS
     last = min(-(-to_ms // QUARTER_MS), first + 31 * 96)
     return _periods(history, meter, [n * QUARTER_MS for n in range(first, last + 1)], heard=True)
 
 
 def days(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo | None = None) -> list[Period]:
-    """What was used on each day from `first` to `last`, by the zone's midnights (this machine's if none is given)."""
-    edges = [_midnight(first + timedelta(days=n), zone) for n in range((last - first).days + 2)]
-    return _periods(history, meter, edges, heard=False)
+    """What was used on each day from `first` to `last`, by the zone's midnights (this machine's if none is given).
+
+    At most 2000 days, none before 1970 or after 2099.
+    """
+    first, last = max(first, FIRST_DAY), min(last, LAST_DAY - timedelta(days=1))
+    count = min((last - first).days + 1, MOST_POINTS)
+    return _periods(history, meter, [_midnight(first + timedelta(days=n), zone) for n in range(count + 1)])
 
 
 def months(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo | None = None) -> list[Period]:
-    """What was used in each month from that of `first` to that of `last`."""
-    numbers = range(first.year * 12 + first.month - 1, last.year * 12 + last.month + 1)
-    edges = [_midnight(date(n // 12, n % 12 + 1, 1), zone) for n in numbers]
-    return _periods(history, meter, edges, heard=False)
+    """What was used in each month from that of `first` to that of `last`, none before 1970 or after 2099."""
+    low = max(first.year * 12 + first.month - 1, FIRST_DAY.year * 12 + 1)
+    high = min(last.year * 12 + last.month, LAST_DAY.year * 12)
+    return _periods(history, meter, [_midnight(date(n // 12, n % 12 + 1, 1), zone) for n in range(low, high + 1)])
 
 
 def tamper_changes(
     history: History, meter: MeterKey | None = None, *, before: int | None = None, limit: int = 100
 ) -> list[Event]:
-    """The last changes of tamper counters, the latest first: of one meter, or of all; `before` an event's stamp."""
+    """The last changes of tamper counters, the latest first: of one meter, or of all; pages as `events` does."""
     return events(history, "tamper", meter, before=before, limit=limit)
 
 
 def events(
     history: History, kind: str, meter: MeterKey | None = None, *, before: int | None = None, limit: int = 100
 ) -> list[Event]:
-    """The last events of a kind, the latest first."""
-    with history.view() as view:
+    """The last events of a kind, the latest first; `before` is the number of the last one of the page before."""
+
+    def question(view: View) -> list[Event]:
         number = view.number(meter) if meter else None
         if meter and number is None:
             return []
-        rows = view.catalogue.execute(
-            "SELECT number, at, kind, meter, detail FROM event WHERE kind = ? AND at < ?"
-            f"{' AND meter = ?' if meter else ''} ORDER BY at DESC LIMIT ?",
-            (kind, 2**62 if before is None else before, *([number] if meter else []), limit),
-        ).fetchall()
-        keys = {row[0]: MeterKey(row[1], row[2], bool(row[3])) for row in _meters_of(view, [row[3] for row in rows])}
-        return catalogue.events(rows, keys)
+        of, values = ("AND meter = ? ", (number,)) if meter else ("", ())
+        lanes: list[Iterable[tuple[int, int, str, int | None, str]]] = []
+        for low, (at, last) in _before(view, before):
+            query = (
+                f"SELECT {_EVENT_COLUMNS} FROM event WHERE kind = ? {of}AND at >= ? AND (at, number) < (?, ?) "
+                "ORDER BY at DESC, number DESC LIMIT ?"
+            )
+            lanes.append(view.catalogue.execute(query, (kind, *values, low, at, last, bounded)).fetchall())
+        latest = merge(*lanes, key=lambda row: (view.timeline.utc_ms(row[1]), row[1], row[0]), reverse=True)
+        rows = list(islice(latest, bounded))
+        return catalogue.events(rows, _keys(view, [row[3] for row in rows]))
+
+    bounded = max(0, min(limit, MOST_EVENTS))
+    return history.answer(question)
 
 
 def coverage(history: History, from_ms: int, to_ms: int) -> list[Coverage]:
-    """What was heard in each hour in which anything was; at most 62 days."""
-    from_ms = max(from_ms, to_ms - 62 * 24 * HOUR_MS)
-    hours: dict[int, tuple[int, int]] = {}
-    with history.view() as view:
-        for at, heard, messages in _coverage(view, from_ms, to_ms):
-            hour = view.timeline.utc_ms(at) // HOUR_MS * HOUR_MS
+    """What was heard in each hour in which anything was, from that of `from_ms`; at most 62 days, the last ones."""
+    from_ms = max(from_ms, to_ms - LONGEST_COVERAGE_MS) // HOUR_MS * HOUR_MS
+
+    def question(view: View) -> list[Coverage]:
+        hours: dict[int, tuple[int, int]] = {}
+        for at, heard, messages in coverage_rows(view, from_ms, to_ms):
+            # A quarter was cut by the clock as it was known then: what it mostly lies in is what it is. Only one that
+            # begins with a boot may begin in its middle.
+            middle = view.timeline.utc_ms(at) + (QUARTER_MS // 2 if ms_of(at) else 0)
+            hour = middle // HOUR_MS * HOUR_MS
             most, total = hours.get(hour, (0, 0))
             hours[hour] = (max(most, heard), total + messages)
-    return [Coverage(hour, *counts) for hour, counts in sorted(hours.items()) if from_ms <= hour < to_ms]
+        return [Coverage(hour, *counts) for hour, counts in sorted(hours.items()) if from_ms <= hour < to_ms]
+
+    return history.answer(question)
 
 
-def _coverage(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, int, int]]:
-    low, high = view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms)
-    for rows, low_at, high_at in ((view.past, from_ms, to_ms), (view.sealed, low, high)):
-        for row in _between(rows, low_at, high_at):
-            query = "SELECT at, meters, messages FROM coverage WHERE at >= ? AND at < ?"
-            yield from view.segment(row).execute(query, (low_at, high_at))
-    query = "SELECT at, meters, messages FROM coverage WHERE id > ? AND at >= ? AND at < ?"
-    yield from view.live.execute(query, (view.live_to, low, high))
+def _meters(view: View) -> list[MeterRow]:
+    rows = catalogue.meters(view.catalogue)
+    imported = [row for row in rows if _imported(row.last_at)]
+    if not imported:
+        return rows
+    return list(merge(imported, rows[len(imported) :], key=lambda row: view.timeline.utc_ms(row.last_at)))
 
 
-def _periods(history: History, meter: MeterKey, edges: Sequence[int], *, heard: bool) -> list[Period]:
-    with history.view() as view:
+def _before(view: View, number: int | None) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The first stamp, and stamp and number before which to look: of events of the calendar, and of the others."""
+    calendar_end, end = (1 << BOOT_SHIFT, 0), (2**63 - 1, 0)
+    if number is not None:
+        row = view.catalogue.execute("SELECT at FROM event WHERE number = ?", (number,)).fetchone()
+        at = row[0] if row else 0
+        if _imported(at):
+            calendar_end, end = (at, number), (view.timeline.stamp_at(at), 0)
+        else:
+            calendar_end, end = (min(view.timeline.utc_ms(at) + 1, 1 << BOOT_SHIFT), 0), (at, number)
+    yield 0, calendar_end
+    yield 1 << BOOT_SHIFT, end
+
+
+def _periods(history: History, meter: MeterKey, edges: Sequence[int], *, heard: bool = False) -> list[Period]:
+    if len(edges) < 2:
+        return []
+
+    def question(view: View) -> list[Period]:
         number = view.number(meter)
         if number is None:
             return [Period(*pair, None, None, None) for pair in pairwise(edges)]
-        shown = _registers(view, number, edges)
-        breaks = _breaks(view, number, edges[0], edges[-1])
-        messages = _messages(view, number, edges) if heard else {}
-    found = []
-    for begin, end in pairwise(shown):
-        within = [b for b in breaks if begin.utc_ms < b[0] <= end.utc_ms]
-        used = None
-        if begin.consumption is not None and end.consumption is not None:
-            used = end.consumption - begin.consumption + sum(more for _, _, more in within)
-        count = messages.get(begin.utc_ms, 0) if heard else None
-        names = tuple(name for _, name, _ in within)
-        found.append(Period(begin.utc_ms, end.utc_ms, end.consumption, used, count, names))
-    return found
+        shown = registers_at(view, number, edges)
+        breaks = Breaks(view, number, shown)
+        messages = Messages(view, number, edges[0], edges[-1]) if heard else None
+        heard_until_ms = _heard_until(view, number, shown[-1])
+        found = []
+        for (from_ms, begin), (to_ms, end) in pairwise(zip(edges, shown, strict=True)):
+            count = messages.between(from_ms, to_ms) if messages else None
+            if end is None or from_ms >= heard_until_ms:
+                found.append(Period(from_ms, to_ms, None, None, count))
+                continue
+            within = breaks.between(begin, end) if begin else []
+            used = end.consumption - begin.consumption + sum(b.lacking for b in within) if begin else None
+            found.append(Period(from_ms, to_ms, end.consumption, used, count, tuple(b.kind for b in within)))
+        return found
+
+    return history.answer(question)
 
 
-def _breaks(view: View, number: int, from_ms: int, to_ms: int) -> list[tuple[int, str, int]]:
-    """Time, kind, and what a difference of registers across it lacks."""
-    found = []
-    marks = ", ".join("?" * len(BREAKS))
-    for low, high in ((from_ms, to_ms), (view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms))):
-        rows = view.catalogue.execute(
-            f"SELECT at, kind, detail FROM event WHERE meter = ? AND kind IN ({marks}) AND at >= ? AND at <= ?",
-            (number, *BREAKS, low, high),
-        )
-        for at, kind, detail in rows:
-            told = json.loads(detail)
-            more = told["modulus"] if kind == "register_rolled_over" else told["before"] - told["after"]
-            found.append((view.timeline.utc_ms(at), kind, more))
-    return sorted(found)
+def _heard_until(view: View, number: int, last: Known | None) -> int:
+    """Until when the register is known: the catalogue learns of it once in a quarter of an hour."""
+    last_at = view.catalogue.execute("SELECT last_at FROM meter WHERE number = ?", (number,)).fetchone()[0]
+    return max(view.timeline.utc_ms(last_at), last.utc_ms if last else 0) + 1
 
 
-def _registers(view: View, number: int, instants: Sequence[int]) -> list[Register]:
-    stamps = [view.timeline.stamp_at(utc_ms) for utc_ms in instants]
-    first_at = view.catalogue.execute("SELECT first_at FROM meter WHERE number = ?", (number,)).fetchone()[0]
-    latest = _at_stamps(view, view.sealed, number, stamps, first_at, _live_readings(view, number))
-    if view.past:
-        earlier = _at_stamps(view, view.past, number, instants, first_at, [])
-        latest = [one or other for one, other in zip(latest, earlier, strict=True)]
-    found = []
-    for utc_ms, reading in zip(instants, latest, strict=True):
-        if reading is None:
-            found.append(Register(utc_ms, None, None))
-        else:
-            found.append(Register(utc_ms, reading[1], view.timeline.utc_ms(reading[0])))
-    return found
-
-
-def _live_readings(view: View, number: int) -> list[tuple[int, int]]:
-    query = f"SELECT at, consumption FROM reading WHERE meter = ? AND id > ? AND NOT flags & {SUSPECT}"
-    return sorted(view.live.execute(query, (number, view.live_to)))
-
-
-def _at_stamps(
-    view: View,
-    segments: Sequence[SegmentRow],
-    number: int,
-    stamps: Sequence[int],
-    first_at: int,
-    live: list[tuple[int, int]],
-) -> list[tuple[int, int] | None]:
-    """Stamp and register of the last reading at or before each of `stamps`; the meter was first heard at `first_at`."""
-    live_ats, begins = [at for at, _ in live], [row.from_at for row in segments]
-    found: list[tuple[int, int] | None] = [None] * len(stamps)
-    asked: dict[int, list[int]] = {}
-    for n, stamp in enumerate(stamps):
-        if place := bisect_right(live_ats, stamp):
-            found[n] = live[place - 1]
-        elif place := bisect_right(begins, stamp):
-            asked.setdefault(place - 1, []).append(n)
-    for place in range(len(segments) - 1, -1, -1):
-        waiting = [n for n in asked.get(place, []) if stamps[n] >= first_at]
-        if not waiting:
-            continue
-        rows = _look_up(view.segment(segments[place]), number, [stamps[n] for n in waiting])
-        for n, reading in zip(waiting, rows, strict=True):
-            found[n] = reading
-        missing = [n for n, reading in zip(waiting, rows, strict=True) if reading is None]
-        if missing and place:
-            asked.setdefault(place - 1, []).extend(missing)
-    return found
-
-
-def _look_up(segment: sqlite3.Connection, number: int, stamps: Sequence[int]) -> list[tuple[int, int] | None]:
-    last = f"at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1"
-    rows = segment.execute(
-        "SELECT r.at, r.consumption FROM json_each(?2) AS i LEFT JOIN reading AS r ON r.meter = ?1 "
-        f"AND r.at = (SELECT at FROM reading WHERE meter = ?1 AND {last})",
-        (number, json.dumps(stamps)),
-    ).fetchall()
-    return [None if row[0] is None else row for row in rows]
-
-
-def _messages(view: View, number: int, edges: Sequence[int]) -> dict[int, int]:
-    """How often a meter was heard, by the begin of the quarter of an hour."""
-    counts: dict[int, int] = {}
-    from_ms, to_ms = edges[0], edges[-1]
-    low, high = view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms)
-    found: list[tuple[int, int, int]] = []
-    for rows, low_at, high_at in ((view.past, from_ms, to_ms), (view.sealed, low, high)):
-        for row in _between(rows, low_at, high_at):
-            query = "SELECT at, last, count FROM reception WHERE meter = ? AND at >= ? AND at < ?"
-            found += view.segment(row).execute(query, (number, low_at, high_at))
-    query = "SELECT at, last, count FROM reception WHERE meter = ? AND id > ? AND at >= ? AND at < ?"
-    found += view.live.execute(query, (number, view.live_to, low, high))
-    for at, last, count in found:
-        # A quarter was cut by the clock as it was known then: what it mostly lies in is what it is.
-        middle = view.timeline.utc_ms((at + last) // 2)
-        start = middle // QUARTER_MS * QUARTER_MS
-        counts[start] = counts.get(start, 0) + count
-    return counts
-
-
-def _between(rows: Sequence[SegmentRow], low: int, high: int) -> Iterator[SegmentRow]:
-    """The segments that may hold rows from `low` to `high`; a quarter of an hour is written after its end."""
-    return (row for row in rows if row.from_at - 2 * QUARTER_MS < high and row.to_at >= low)
-
-
-def _meters_of(view: View, numbers: Sequence[int | None]) -> list[tuple[int, str, int, int]]:
-    wanted = json.dumps(sorted({n for n in numbers if n is not None}))
+def _keys(view: View, numbers: Iterable[int | None]) -> dict[int, MeterKey]:
+    wanted = json.dumps(sorted({number for number in numbers if number is not None}))
     query = "SELECT number, protocol, meter_id, simulated FROM meter WHERE number IN (SELECT value FROM json_each(?))"
-    return view.catalogue.execute(query, (wanted,)).fetchall()
+    return {row[0]: MeterKey(row[1], row[2], bool(row[3])) for row in view.catalogue.execute(query, (wanted,))}
+
+
+def _imported(at: int) -> bool:
+    return boot_of(at) == CALENDAR
 
 
 def _midnight(day: date, zone: tzinfo | None) -> int:

@@ -1,0 +1,87 @@
+"""How meters were heard, by quarters of an hour: what is sealed, what is not yet, and the quarter that is running."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from appliance.store import live
+from appliance.store.history import View
+from appliance.store.rows import DAYS, QUARTER_MS, MeterKey, Reception, SegmentRow
+
+_RECEPTIONS = "SELECT at, last, count FROM reception WHERE meter = ? AND at >= ? AND at < ?"
+_LIVE_RECEPTIONS = "SELECT at, last, count FROM reception WHERE id > ? AND meter = ? AND at >= ? AND at < ?"
+_COVERAGE = "SELECT at, meters, messages FROM coverage WHERE at >= ? AND at < ?"
+_LIVE_COVERAGE = "SELECT at, meters, messages FROM coverage WHERE id > ? AND at >= ? AND at < ?"
+
+
+class Messages:
+    """How often a meter was heard, by quarters of an hour."""
+
+    def __init__(self, view: View, number: int, from_ms: int, to_ms: int) -> None:
+        timeline = view.timeline
+        low, high = timeline.stamp_at(from_ms - 2 * QUARTER_MS), timeline.stamp_at(to_ms)
+        found: list[tuple[int, ...]] = []
+        for rows, low_at, high_at in ((view.past, from_ms - 2 * QUARTER_MS, to_ms), (view.sealed, low, high)):
+            for row in _between(rows, low_at, high_at):
+                found += view.rows(row, _RECEPTIONS, (number, low_at, high_at))
+        found += view.live.execute(_LIVE_RECEPTIONS, (view.live_to, number, low, high))
+        found += [(r.at, r.last, r.count) for r in _running(view, [number])]
+        self._counts: dict[int, int] = {}
+        for at, last, count in found:
+            # A quarter was cut by the clock as it was known then: what it mostly lies in is what it is.
+            start = timeline.utc_ms((at + last) // 2) // QUARTER_MS
+            self._counts[start] = self._counts.get(start, 0) + count
+        self._unknown = [
+            (timeline.utc_ms(before), timeline.utc_ms(row.to_at))
+            for lane in (view.past, view.sealed)
+            for before, row in _with_end_before(lane)
+            if row.rank == DAYS
+        ]
+        dropped = view.catalogue.execute(
+            "SELECT detail FROM event WHERE kind = 'history_dropped' ORDER BY at DESC LIMIT 1"
+        ).fetchone()
+        if dropped:
+            self._unknown.append((0, json.loads(dropped[0])["to_utc_ms"]))
+
+    def between(self, from_ms: int, to_ms: int) -> int | None:
+        """How often in a quarter of an hour; None if that is not kept any more."""
+        count = self._counts.get(from_ms // QUARTER_MS, 0)
+        if not count and any(low < to_ms and from_ms <= high for low, high in self._unknown):
+            return None
+        return count
+
+
+def coverage_rows(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, ...]]:
+    """Begin, meters and messages of the quarters of an hour from one instant to another; some may lie before."""
+    from_ms -= QUARTER_MS
+    low, high = view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms)
+    for rows, low_at, high_at in ((view.past, from_ms, to_ms), (view.sealed, low, high)):
+        for row in _between(rows, low_at, high_at):
+            yield from view.rows(row, _COVERAGE, (low_at, high_at))
+    yield from view.live.execute(_LIVE_COVERAGE, (view.live_to, low, high))
+    numbers = [number for (number,) in view.catalogue.execute("SELECT number FROM meter")]
+    yield from live.coverage(_running(view, numbers))
+
+
+def _running(view: View, numbers: Iterable[int]) -> list[Reception]:
+    """The receptions of these meters in the quarter of an hour that is not over yet."""
+    packed = view.live.execute("SELECT receptions FROM running").fetchone()
+    # Only their numbers are asked for here.
+    keys = {number: MeterKey("", number, False) for number in numbers}
+    return live.unpack(packed[0], keys) if packed else []
+
+
+def _between(rows: Sequence[SegmentRow], low: int, high: int) -> Iterator[SegmentRow]:
+    """The segments that may hold receptions from `low` to `high`.
+
+    A segment begins with its first reading, which may come long after the first reception; but no reception is older
+    than what was sealed before, except by the quarter of an hour that was under way then.
+    """
+    for before, row in _with_end_before(rows):
+        if before - 2 * QUARTER_MS < high and row.to_at >= low:
+            yield row
+
+
+def _with_end_before(rows: Sequence[SegmentRow]) -> Iterator[tuple[int, SegmentRow]]:
+    """Each segment with the last stamp of those before it, 0 if there is none."""
+    return zip(accumulate((row.to_at for row in rows), max, initial=0), rows, strict=False)
