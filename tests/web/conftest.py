@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from appliance.clock import Clock, KernelTime
+from appliance.clock import Boot, Clock, KernelTime, stamp
 from appliance.model import Message, RadioStatus, ReceiverState
+from appliance.store.ledger import Meter
+from appliance.store.rows import MeterKey
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health
@@ -91,6 +93,13 @@ class Site:
             "snr_db": 23.5, "corrected_bits": 0, "sample": 0,
         }  # fmt: skip
         self.store.hear(Message(**given | fields), simulated)
+
+    def heard_before(self, meter_id: int) -> None:
+        """Let the machine have been started once before, and have heard a meter then but nobody who told the time."""
+        self.store.clock.begin([Boot(1, "before", 7_200_000, 0)], [])
+        at = stamp(1, 7_100_000)
+        key = MeterKey("scm", meter_id, False)
+        self.store.ledger.restore([Meter(key, "electric", 4, at, at, 31160, 0, 3, changed_at=at)])
 
     def pass_time(self, seconds: float) -> None:
         self.machine.pass_time(seconds)

@@ -144,7 +144,7 @@ def live_page(parts: Parts, sort: str) -> LivePage:
         site_name=parts.site_name,
         cursor=f"{parts.edition}-{ledger.revision}",
         now_ms=times.moment.utc_ms,
-        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈ %H:%M:%S"),
+        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),
         listening=times.ago(parts.uptime_s),
         sort=sort,
         sorts=tuple((name, label) for name, (label, _) in SORTS.items()),
