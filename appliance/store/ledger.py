@@ -26,6 +26,10 @@ MAX_EVENTS = 5_000
 EVENTS_AT_ONCE, EVENTS_PER_S = 300, 1 / 60
 # And so many implausible readings.
 SUSPECTS_AT_ONCE, SUSPECTS_PER_S = 1000, 1 / 30
+# And so many readings, of one meter and of all: meters send every 30 s at most, and some hundreds of them are near.
+# Registers are cumulative, so what is left out is caught up with by the next reading that is kept.
+METER_AT_ONCE, METER_PER_S = 240, 1 / 25
+ALL_AT_ONCE, ALL_PER_S = 50_000, 20.0
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class Meter:
     frequency_hz: int | None = None
     revision: int = 0
     kept_at: int = -1
+    allowance: Bucket = field(default_factory=lambda: Bucket(METER_AT_ONCE, METER_PER_S))
     suspect: tuple[int, int] | None = None
     quarters: dict[int, int] = field(default_factory=dict)
     recent: deque[tuple[int, tuple[int | None, ...]]] = field(default_factory=lambda: deque(maxlen=4))
@@ -88,10 +93,12 @@ class Ledger:
         self._quarter = (1, 0, 0)
         self._events = Bucket(EVENTS_AT_ONCE, EVENTS_PER_S)
         self._suspects = Bucket(SUSPECTS_AT_ONCE, SUSPECTS_PER_S)
+        self._allowance = Bucket(ALL_AT_ONCE, ALL_PER_S)
         self.revision = 0
         self.urgent = False
         self.lost_readings = 0
         self.untold_events = 0
+        self.thinned_readings = 0
 
     def __len__(self) -> int:
         return len(self._meters)
@@ -232,6 +239,9 @@ class Ledger:
             self.untold_events += 1
 
     def _keep(self, meter: Meter, consumption: int, flags: int = 0) -> None:
+        if not (meter.allowance.take(meter.last_at) and self._allowance.take(meter.last_at)):
+            self.thinned_readings += 1
+            return
         # What is the same moment to the clock is still one after the other.
         meter.kept_at = max(meter.last_at, meter.kept_at + 1)
         self._pending.readings.append(

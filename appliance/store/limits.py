@@ -4,6 +4,8 @@
 class Bucket:
     """Tokens that come back with time."""
 
+    __slots__ = ("_at", "_left", "_most", "_per_ms")
+
     def __init__(self, most: float, per_s: float) -> None:
         self._most = self._left = most
         self._per_ms = per_s / 1000

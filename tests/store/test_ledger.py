@@ -222,16 +222,31 @@ def test_events_that_anyone_can_cause_are_bounded() -> None:
     batch = ledger.take(at(3000))
     assert len(batch.events) == pytest.approx(module.EVENTS_AT_ONCE + 3000 / 60, abs=2)
     assert len(batch.events) + ledger.untold_events == 999
-    assert len(batch.readings) == 1000
 
 
 def test_implausible_readings_are_bounded() -> None:
-    ledger = hear((0, {}))
+    ledger = hear(*((n, {"meter_id": n}) for n in range(50)))
     for n in range(3000):
-        ledger.hear(message(consumption=1_000_000 * (2 + n % 13)), False, at(3 + 3 * n))
-    kept = [r for r in readings(ledger, 9000) if r.flags & SUSPECT]
+        ledger.hear(message(meter_id=n % 50, consumption=1_000_000 * (2 + n % 13)), False, at(53 + 3 * n))
+    kept = [r for r in readings(ledger, 9053) if r.flags & SUSPECT]
     assert len(kept) == pytest.approx(module.SUSPECTS_AT_ONCE + 9000 / 30, abs=2)
-    assert only(ledger).consumption == 31160
+    assert {meter.consumption for meter in ledger.meters} == {31160}
+
+
+def test_readings_of_one_meter_are_bounded_and_its_register_is_caught_up_with() -> None:
+    ledger = hear(*((2.5 * n, {"consumption": 31160 + n}) for n in range(2000)))
+    kept = readings(ledger, 5000)
+    assert len(kept) == pytest.approx(module.METER_AT_ONCE + 5000 / 25, abs=2)
+    assert len(kept) + ledger.thinned_readings == 2000
+    ledger.hear(message(consumption=33200), False, at(5030))
+    assert [r.consumption for r in readings(ledger, 5030)] == [33200]
+
+
+def test_readings_of_all_meters_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ALL_AT_ONCE", 100)
+    ledger = hear(*((0.001 * n, {"meter_id": n}) for n in range(500)))
+    assert len(readings(ledger)) == pytest.approx(110, abs=1)
+    assert len(ledger) == 500
 
 
 def test_what_was_heard_before_the_boot_had_its_number_gets_it() -> None:
