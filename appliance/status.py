@@ -95,8 +95,9 @@ def _clock(clock: dict[str, Any] | None) -> Iterator[str]:
     if not clock:
         return
     known = clock["uncertainty_ms"]
-    bound = "how far off it is, is not known" if known is None else f"at most {known / 1000:g} s off"
-    yield from ("", "Clock", f"  from {clock['source']}, {bound}")
+    bound = "how far off is not known" if known is None else f"at most {known / 1000:g} s off"
+    source = "an estimate" if clock["source"] == "estimate" else f"by {clock['source'].upper()}"
+    yield from ("", "Clock", f"  {source}, {bound}")
 
 
 def _because(reason: str) -> str:

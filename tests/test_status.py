@@ -93,7 +93,7 @@ def test_the_words(serve: Serve) -> None:
         "  last written 12 s ago\n"
         "  trouble: the card is full\n"
         "\nClock\n"
-        "  from ntp, at most 0.25 s off\n"
+        "  by NTP, at most 0.25 s off\n"
     )
 
 

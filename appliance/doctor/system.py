@@ -25,8 +25,8 @@ def check_clock(machine: Machine) -> Iterator[Finding]:
         yield Finding("clock", "look", "set from the real-time clock; no time service holds it", hint)
     else:
         hint = (
-            "Connect a network and run a time service (timedatectl set-ntp true), add a real-time clock, or open the "
-            "page with a browser; until then times are estimates."
+            "Connect a network and run a time service (timedatectl set-ntp true), or add a real-time clock; until "
+            "then times are estimates."
         )
         yield Finding("clock", "look", "nothing says what time it is", hint)
     if clocks:
