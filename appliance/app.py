@@ -19,8 +19,8 @@ from appliance.config import Draft, read
 from appliance.errors import ConfigError
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
-from appliance.store.lock import sole_user
 from appliance.store.limits import Bucket
+from appliance.store.lock import sole_user
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health, Supervisor
