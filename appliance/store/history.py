@@ -11,6 +11,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,7 +72,7 @@ class View:
         except sqlite3.DatabaseError as fault:
             raise Unreadable(row.number) from fault
         # SQLite does not check what it reads: a flipped bit can make a text of a number.
-        if not all(type(value) is int for line in found for value in line):
+        if not set(map(type, chain.from_iterable(found))) <= {int}:
             raise Unreadable(row.number)
         return found
 

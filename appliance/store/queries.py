@@ -183,7 +183,7 @@ def coverage(history: History, from_ms: int, to_ms: int) -> list[Coverage]:
 
 def _meters(view: View) -> list[MeterRow]:
     rows = catalogue.meters(view.catalogue)
-    imported = [row for row in rows if _imported(row.last_at)]
+    imported = [row for row in rows if row.last_at < 1 << BOOT_SHIFT]
     if not imported:
         return rows
     return list(merge(imported, rows[len(imported) :], key=lambda row: view.timeline.utc_ms(row.last_at)))

@@ -9,6 +9,7 @@ What was imported lies beside in segments of the calendar. Where both tell of a 
 import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from appliance.store.history import View
@@ -73,6 +74,8 @@ class Breaks:
 
     def between(self, begin: Known, end: Known) -> list[_Break]:
         """What happened after one reading and up to another."""
+        if not any(self._lanes.values()):
+            return []
         lane = self._lanes[end.imported]
         if begin.imported == end.imported:
             return lane[_after(lane, begin.at) : _after(lane, end.at)]
@@ -91,7 +94,7 @@ def registers_at(view: View, number: int, instants: Sequence[int]) -> list[Known
     """The last reading that counts at or before each of `instants`."""
     first_at = view.catalogue.execute("SELECT first_at FROM meter WHERE number = ?", (number,)).fetchone()[0]
     recent = view.live.execute(_LIVE_READINGS, (view.live_to, number)).fetchall()
-    recent.sort(key=lambda reading: reading[0])
+    recent.sort(key=itemgetter(0))
     # All that is before the first stamp of the next millisecond is at or before this one.
     stamps = [view.timeline.stamp_at(utc_ms + 1) - 1 for utc_ms in instants]
     found = list(_latest(view, view.sealed, number, stamps, first_at, recent))
@@ -120,7 +123,7 @@ def _latest(
         if (later := found[n + 1] if n + 1 < len(stamps) else None) and later.at <= stamp:
             found[n] = later
             continue
-        if place := bisect_right(recent, stamp, key=lambda reading: reading[0]):
+        if place := bisect_right(recent, stamp, key=itemgetter(0)):
             reading: tuple[int, ...] | None = recent[place - 1]
         else:
             tried = (view.rows(segment, _LATEST, (number, stamp)) for segment in places.up_to(stamp))
