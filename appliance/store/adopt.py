@@ -17,10 +17,11 @@ from operator import itemgetter
 from pathlib import Path
 
 from appliance.errors import StoreTooNew
-from appliance.store import catalogue, live, recovery
+from appliance.store import catalogue, files, live
 from appliance.store.rows import SUSPECT, MeterRow, SegmentRow
 from appliance.store.schema import BUSY_TIMEOUT_S, CATALOGUE, HANDOVER, check_version, read_only, segment_path
 from appliance.store.segments import build
+from appliance.store.soundness import is_damage
 from appliance.store.writer import MOST_METERS, Store
 from appliance.timeline import BOOT_SHIFT
 
@@ -83,7 +84,7 @@ def waiting(directory: Path) -> list[Path]:
 async def adopt(
     store: Store, enter: Callable[[SegmentRow | None, list[SegmentRow]], Awaitable[None]], path: Path
 ) -> None:
-    """Take over one import file; `enter` lists a segment in place of others. Raises sqlite3.Error, OSError, Unsound."""
+    """Take over one import file; `enter` lists a segment in place of others. Raises sqlite3.Error, OSError."""
     if await store.commit():
         return
     try:
@@ -92,12 +93,12 @@ async def adopt(
             await store.disconnect()
             found = await asyncio.to_thread(introduce, store.directory, path)
             await store.connect()
-        number = recovery.next_number(store.directory, store.segments)
+        number = files.next_number(store.directory, store.segments)
         made, gone = await asyncio.to_thread(merge, store.directory, path, number, store.segments)
     except (sqlite3.DatabaseError, StoreTooNew) as fault:
-        if isinstance(fault, sqlite3.Error) and not recovery.is_damage(fault):
+        if isinstance(fault, sqlite3.Error) and not is_damage(fault):
             raise
-        await asyncio.to_thread(recovery.set_aside, store.directory, path)
+        await asyncio.to_thread(files.set_aside, store.directory, path)
         return
     if made is not None:
         await enter(made, gone)
@@ -151,7 +152,7 @@ def merge(
 ) -> tuple[SegmentRow | None, list[SegmentRow]]:
     """Make segment `number` of an import that was introduced and of the calendar segments whose time it touches.
 
-    Returns it, None if these held all of it, and the segments that it replaces. Raises sqlite3.Error, OSError, Unsound.
+    Returns it, None if these held all of it, and the segments that it replaces. Raises sqlite3.Error, OSError.
     """
     with contextlib.ExitStack() as stack:
         logged = stack.enter_context(contextlib.closing(sqlite3.connect(":memory:", uri=True, isolation_level=None)))
@@ -173,7 +174,7 @@ def merge(
         with contextlib.closing(read_only(made_path, immutable=True)) as segment:
             sizes = [segment.execute(_SIZE).fetchone(), *(part.execute(_SIZE).fetchone() for part in parts)]
     if sizes[0] == tuple(map(sum, zip(*sizes[1:], strict=True))) or sizes[0] == (0, 0, 0):
-        recovery.remove(directory, number)
+        files.remove(directory, number)
         return None, []
     return made, gone
 

@@ -1,17 +1,68 @@
 """Reads rows straight from the pages of an SQLite file, when SQLite itself no longer can.
 
 Each page of a b-tree says itself what it is, so rows on sound pages are found though the pages above them are lost.
-Source: "Database File Format", sqlite.org/fileformat2.html, sections 1.3, 1.6 and 2.1. Values that continue on an
+Source: "Database File Format", sqlite.org/fileformat2.html, sections 1.3, 1.6, 2.1 and 4. Values that continue on an
 overflow page are left out.
 """
 
+import contextlib
+import os
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 Value = int | float | str | bytes | None
 
 INDEX_INTERIOR, INDEX_LEAF, TABLE_LEAF = 0x02, 0x0A, 0x0D
 FILE_HEADER_BYTES = 100
+LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+# First number of a log: how the checksums in it take the words of the pages.
+LOG_BIG_ENDIAN, LOG_LITTLE_ENDIAN = 0x377F0683, 0x377F0682
+
+
+def read(path: Path, page_bytes: int) -> Iterator[bytes | None]:
+    """The pages of a file; None for one that the card does not give back. Raises OSError if it cannot be opened."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for start in range(0, os.fstat(handle).st_size, page_bytes):
+            try:
+                yield os.pread(handle, page_bytes, start)
+            except OSError:
+                yield None
+    finally:
+        os.close(handle)
+
+
+def logged(log: Path, page_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Number and content of each page in a write-ahead log that is whole, the latest first."""
+    content = b""
+    with contextlib.suppress(OSError):
+        content = log.read_bytes()
+    if len(content) < LOG_HEADER_BYTES:
+        return
+    magic, _, size, _ = struct.unpack_from(">4I", content)
+    salts = content[16:24]
+    if magic not in (LOG_BIG_ENDIAN, LOG_LITTLE_ENDIAN) or size != page_bytes:
+        return
+    order = ">" if magic == LOG_BIG_ENDIAN else "<"
+    sums = _checksum(content[:24], (0, 0), order)
+    found = []
+    for start in range(LOG_HEADER_BYTES, len(content) - FRAME_HEADER_BYTES - page_bytes + 1, FRAME_HEADER_BYTES + size):
+        page = content[start + FRAME_HEADER_BYTES : start + FRAME_HEADER_BYTES + size]
+        sums = _checksum(page, _checksum(content[start : start + 8], sums, order), order)
+        if content[start + 8 : start + 16] != salts or content[start + 16 : start + 24] != struct.pack(">2I", *sums):
+            break
+        found.append((int.from_bytes(content[start : start + 4]), page))
+    yield from reversed(found)
+
+
+def _checksum(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    first, second = sums
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for n in range(0, len(words), 2):
+        first = (first + words[n] + second) & 0xFFFFFFFF
+        second = (second + words[n + 1] + first) & 0xFFFFFFFF
+    return first, second
 
 
 def rows(page: bytes, number: int) -> Iterator[tuple[int | None, tuple[Value, ...]]]:

@@ -13,8 +13,10 @@ were chosen by the same measurement.
 Migrations are numbered: `MIGRATIONS[kind][n]` takes a database of version n to n + 1, each in one transaction.
 """
 
+import contextlib
 import errno
 import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -176,15 +178,34 @@ def migrate(connection: sqlite3.Connection, kind: Kind) -> None:
     """Bring a database to today's version, one transaction a step; a new one begins at version 0."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for number, script in enumerate(MIGRATIONS[kind][version:], version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
 
 
 def check_version(connection: sqlite3.Connection, kind: Kind, path: Path) -> None:
-    """Raises StoreTooNew when a later version of the program wrote it."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS[kind]):
-        known = len(MIGRATIONS[kind])
+    """Raises StoreTooNew when a later version of the program wrote it, sqlite3.DatabaseError when none did."""
+    version, known = connection.execute("PRAGMA user_version").fetchone()[0], len(MIGRATIONS[kind])
+    # A later version has other tables; a number alone that is not ours is one that a damaged card made up.
+    if version > known and _tables(connection) != _tables_of(kind):
         raise StoreTooNew(f"{path} has the format {version} of a later version; this one knows up to {known}")
+    if not 1 <= version <= known:
+        raise sqlite3.DatabaseError(f"{path.name} is damaged: format {version}")
+
+
+def _tables(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
+    """Names and definitions of what is in a database; what SQLite makes by itself has none."""
+    return frozenset(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+
+
+@cache
+def _tables_of(kind: Kind) -> frozenset[tuple[str, str]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection, kind)
+        return _tables(connection)
 
 
 def read_only(path: Path, *, immutable: bool = False) -> sqlite3.Connection:

@@ -13,6 +13,7 @@ has to be taken further back.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -43,19 +44,40 @@ FROM before.meter AS m JOIN before.reading AS r ON r.meter = m.number AND r.at =
 ORDER BY r.meter
 """
 
+# What is said late of a quarter of an hour, or of one that several segments share, adds up.
+_RECEPTION = """
+INSERT INTO main.reception SELECT {columns} FROM {source} ORDER BY meter, at
+ON CONFLICT (meter, at) DO UPDATE SET
+    count = count + excluded.count, corrected = corrected + excluded.corrected, levels = levels + excluded.levels,
+    snr_sum_cdb = snr_sum_cdb + excluded.snr_sum_cdb,
+    snr_best_cdb = coalesce(max(snr_best_cdb, excluded.snr_best_cdb), snr_best_cdb, excluded.snr_best_cdb),
+    frequency_min_hz = coalesce(
+        min(frequency_min_hz, excluded.frequency_min_hz), frequency_min_hz, excluded.frequency_min_hz),
+    frequency_max_hz = coalesce(
+        max(frequency_max_hz, excluded.frequency_max_hz), frequency_max_hz, excluded.frequency_max_hz),
+    last = max(last, excluded.last)
+"""
+_COVERAGE = """
+INSERT INTO main.coverage SELECT at, meters, messages FROM {source} ORDER BY at
+ON CONFLICT (at) DO UPDATE SET meters = max(meters, excluded.meters), messages = messages + excluded.messages
+"""
+
+# An event may tell of what was long before it was certain: it does not say when a segment begins.
 _ABOUT = f"""
 INSERT INTO about
 SELECT :number, :rank,
-    coalesce((SELECT min(at) FROM reading WHERE NOT flags & {CARRIED}), (SELECT min(at) FROM reception),
-             (SELECT min(at) FROM coverage), (SELECT min(at) FROM event), 0),
-    max(coalesce((SELECT max(at) FROM reading), 0), coalesce((SELECT max(last) FROM reception), 0),
-        coalesce((SELECT max(at) FROM coverage), 0), coalesce((SELECT max(at) FROM event), 0)),
+    coalesce(:from_at, max(:after + 1, (SELECT min(at) FROM (
+        SELECT min(at) AS at FROM reading WHERE NOT flags & {CARRIED} UNION ALL SELECT min(at) FROM reception
+        UNION ALL SELECT min(at) FROM coverage))),
+        (SELECT min(at) FROM event), (SELECT max(at) FROM reading), 0),
+    coalesce(:to_at, max(coalesce((SELECT max(at) FROM reading), 0), coalesce((SELECT max(last) FROM reception), 0),
+        coalesce((SELECT max(at) FROM coverage), 0), coalesce((SELECT max(at) FROM event), 0))),
     (SELECT count(*) FROM reading WHERE NOT flags & {CARRIED}), (SELECT count(*) FROM reception),
     :live_to, :replaces
 """
 
 
-class Unsound(Exception):
+class Unsound(OSError):
     """A segment that was just built does not hold together: the card, or the memory, is at fault."""
 
 
@@ -68,25 +90,24 @@ def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) 
         if before is not None:
             _attach(segment, segment_path(directory, before.number), "before", immutable=True)
             segment.execute(_LAST_READINGS)
-        for table in ("reading", "reception"):
-            columns = _columns(segment, table)
-            segment.execute(
-                f"INSERT OR REPLACE INTO main.{table} SELECT {columns} FROM live.{table} WHERE id <= ? "
-                "ORDER BY meter, at, id",
-                (live_to,),
-            )
+        columns = _columns(segment, "reading")
         segment.execute(
-            "INSERT OR REPLACE INTO main.coverage SELECT at, max(meters), sum(messages) FROM live.coverage "
-            "WHERE id <= ? GROUP BY at ORDER BY at",
+            f"INSERT OR REPLACE INTO main.reading SELECT {columns} FROM live.reading WHERE id <= ? "
+            "ORDER BY meter, at, id",
             (live_to,),
         )
+        columns = _columns(segment, "reception")
+        source = "live.{} WHERE id <= ?"
+        segment.execute(_RECEPTION.format(columns=columns, source=source.format("reception")), (live_to,))
+        segment.execute(_COVERAGE.format(source=source.format("coverage")), (live_to,))
         columns = _columns(segment, "event")
         segment.execute(f"INSERT INTO main.event SELECT {columns} FROM live.event WHERE id <= ?", (live_to,))
         segment.execute(f"INSERT INTO main.meter SELECT {_columns(segment, 'meter')} FROM catalogue.meter")
         segment.execute("INSERT INTO main.boot SELECT * FROM catalogue.boot")
         segment.execute("INSERT INTO main.fix SELECT * FROM catalogue.fix")
 
-    return build(directory, number, fill, rank=0, live_to=live_to)
+    after = -1 if before is None else before.from_at
+    return build(directory, number, fill, rank=0, live_to=live_to, after=after)
 
 
 def join(directory: Path, number: int, parts: Sequence[SegmentRow]) -> SegmentRow:
@@ -98,20 +119,24 @@ def join(directory: Path, number: int, parts: Sequence[SegmentRow]) -> SegmentRo
             _attach(segment, segment_path(directory, part.number), name, immutable=True)
             for table in ("boot", "fix", "meter"):
                 segment.execute(f"INSERT OR REPLACE INTO main.{table} SELECT * FROM {name}.{table}")
-            for table in ("event", "coverage"):
-                segment.execute(f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table}")
+            segment.execute(f"INSERT OR IGNORE INTO main.event SELECT * FROM {name}.event")
+            segment.execute(_COVERAGE.format(source=f"{name}.coverage WHERE true"))
         # Meter by meter, because each part is sorted: rows are only appended, and nothing is sorted again.
         for (meter,) in segment.execute("SELECT number FROM main.meter ORDER BY number").fetchall():
-            for table in ("reading", "reception"):
-                for name in names:
-                    segment.execute(
-                        f"INSERT OR IGNORE INTO main.{table} SELECT * FROM {name}.{table} WHERE meter = ? ORDER BY at",
-                        (meter,),
-                    )
+            for name in names:
+                # What one part carries the part before it holds, flags and all.
+                segment.execute(
+                    f"INSERT OR IGNORE INTO main.reading SELECT * FROM {name}.reading WHERE meter = ? ORDER BY at",
+                    (meter,),
+                )
+            for name in names:
+                source = f"{name}.reception WHERE meter = ?"
+                segment.execute(_RECEPTION.format(columns="*", source=source), (meter,))
 
-    replaces = [part.number for part in parts]
     rank, live_to = parts[0].rank + 1, max(part.live_to for part in parts)
-    return build(directory, number, fill, rank=rank, live_to=live_to, replaces=replaces)
+    span = (min(part.from_at for part in parts), max(part.to_at for part in parts))
+    replaces = [part.number for part in parts]
+    return build(directory, number, fill, rank=rank, live_to=live_to, replaces=replaces, span=span)
 
 
 def thin(directory: Path, number: int, part: SegmentRow, day_of: Callable[[int], int]) -> SegmentRow:
@@ -124,7 +149,8 @@ def thin(directory: Path, number: int, part: SegmentRow, day_of: Callable[[int],
         rows = segment.execute(f"SELECT * FROM whole.reading WHERE NOT flags & {SUSPECT} ORDER BY meter, at")
         segment.executemany("INSERT INTO main.reading VALUES (?, ?, ?, ?, ?, ?)", _last_of_days(rows, day_of))
 
-    return build(directory, number, fill, rank=DAYS, live_to=part.live_to, replaces=[part.number])
+    span = (part.from_at, part.to_at)
+    return build(directory, number, fill, rank=DAYS, live_to=part.live_to, replaces=[part.number], span=span)
 
 
 def _last_of_days(
@@ -147,15 +173,21 @@ def build(
     *,
     rank: int,
     live_to: int,
-    replaces: Sequence[int | str] = (),
+    replaces: Sequence[int] = (),
+    span: tuple[int, int] | None = None,
+    after: int = -1,
 ) -> SegmentRow:
-    """Make segment `number` of what `fill` inserts. Raises sqlite3.Error, OSError, Unsound; leaves no file then."""
+    """Make segment `number` of what `fill` inserts. Raises sqlite3.Error, OSError.
+
+    It begins and ends with its rows, but `after` the segment before it began; or it has the `span` that is given.
+    """
     path = segment_path(directory, number)
     part = path.with_suffix(f".db{PART}")
     part.unlink(missing_ok=True)
     try:
         about = {"number": number, "rank": rank, "live_to": live_to, "replaces": json.dumps(list(replaces))}
-        _write(part, fill, about)
+        from_at, to_at = span or (None, None)
+        _write(part, fill, about | {"from_at": from_at, "to_at": to_at, "after": after})
         return _publish(path, part)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -197,25 +229,48 @@ def _publish(path: Path, part: Path) -> SegmentRow:
     return describe(path, sha256)
 
 
-def describe(path: Path, sha256: str) -> SegmentRow:
-    """What a segment says of itself. Raises sqlite3.Error when it cannot be read."""
+def describe(path: Path, sha256: str, rank: int | None = None) -> SegmentRow:
+    """What a segment says of itself, but for a `rank` it has risen to. Raises sqlite3.Error when it cannot be read."""
     with contextlib.closing(read_only(path, immutable=True)) as segment:
         columns = "number, rank, from_at, to_at, readings, receptions, live_to"
         row = segment.execute(f"SELECT {columns} FROM about").fetchone()
     if row is None:
         raise sqlite3.DatabaseError(f"{path.name} does not say what it is")
-    number, rank, from_at, to_at, readings, receptions, live_to = row
-    return SegmentRow(number, rank, from_at, to_at, readings, receptions, path.stat().st_size, sha256, live_to)
+    number, made_as, from_at, to_at, readings, receptions, live_to = row
+    now = made_as if rank is None else rank
+    return SegmentRow(number, now, from_at, to_at, readings, receptions, path.stat().st_size, sha256, live_to)
 
 
 def digest(path: Path) -> tuple[str, bytes]:
-    """SHA-256 of a file, in hexadecimal, and the BLAKE2b of each of its pages, `SUM_BYTES` each."""
+    """SHA-256 of a file, in hexadecimal, and the BLAKE2b of each of its pages, `SUM_BYTES` each. Raises OSError."""
     whole, sums = hashlib.sha256(), bytearray()
     with path.open("rb", buffering=0) as file:
         while page := file.read(SEGMENT_PAGE_BYTES):
             whole.update(page)
             sums += hashlib.blake2b(page, digest_size=SUM_BYTES).digest()
     return whole.hexdigest(), bytes(sums)
+
+
+def intact(directory: Path, row: SegmentRow) -> bool:
+    """Whether a segment is what it was when it was sealed; checksums that are not are made anew. Raises OSError."""
+    path = segment_path(directory, row.number)
+    if not path.is_file():
+        return False
+    try:
+        sha256, checksums = digest(path)
+    except OSError as fault:
+        if fault.errno == errno.EIO:
+            return False
+        raise
+    if sha256 != row.sha256:
+        return False
+    sums = sums_path(path)
+    if not sums.is_file() or sums.read_bytes() != checksums:
+        part = sums.with_suffix(f".sums{PART}")
+        part.write_bytes(checksums)
+        sync(part)
+        part.rename(sums)
+    return True
 
 
 def sync(path: Path) -> None:

@@ -8,17 +8,16 @@ longer lists is removed when the program starts (`recovery.py`).
 import asyncio
 import contextlib
 import logging
-import shutil
+import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import date, datetime
 from pathlib import Path
 
-from appliance.store import adopt, catalogue, live, recovery, restore, segments
-from appliance.store.history import Usage
-from appliance.store.rows import DAYS, EventKind, SegmentRow
-from appliance.store.schema import CATALOGUE, COPY, DAMAGED, LIVE, in_words, read_only, segment_path
-from appliance.store.segments import PART, Unsound
+from appliance.store import adopt, catalogue, files, format1, live, recovery, restore, retention, segments
+from appliance.store.rows import DAYS, SegmentRow
+from appliance.store.schema import CATALOGUE, COPY, LIVE, in_words, read_only
+from appliance.store.segments import PART
+from appliance.store.soundness import sound
 from appliance.store.writer import Store, transaction
 from appliance.timeline import BOOT_SHIFT
 
@@ -32,8 +31,8 @@ JOIN = 8
 LARGEST_SEGMENT_BYTES = 128 * 1024 * 1024
 COPY_S = 24 * 3600.0
 SCRUB_S = 3600.0
-# What is left to others on the same file system: a twentieth, at most 256 MB.
-RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
+# After a fault the pause doubles, up to three quarters of an hour: what fails may write much until it does.
+LONGEST_PAUSE_TICKS = 256
 
 
 class Upkeep:
@@ -52,45 +51,69 @@ class Upkeep:
         self._sleep = sleep
         self._copied_s = self._scrubbed_s = self._monotonic()
         self._clock_s = -CLOCK_S
-        self._scrub_after = 0
+        self._scrub_after: int | None = None
+        self._pause_ticks = 0
+        self._resting_ticks = 0
 
     async def run(self, report: Callable[[str], None]) -> None:
         """Look after the history, for ever."""
         while True:
-            try:
-                await self.tend()
-                report("")
-            except (sqlite3.Error, OSError) as fault:
-                report(in_words(fault))
-            except Unsound as fault:
-                report(str(fault))
+            if self._resting_ticks:
+                self._resting_ticks -= 1
+                self._ask_clock()
+            else:
+                report(await self._try_to_tend())
             await self._sleep(TICK_S)
 
+    async def _try_to_tend(self) -> str:
+        try:
+            await self.tend()
+        except (sqlite3.Error, OSError) as fault:
+            self._resting_ticks = self._pause_ticks
+            self._pause_ticks = min(2 * self._pause_ticks + 1, LONGEST_PAUSE_TICKS)
+            return in_words(fault)
+        self._pause_ticks = 0
+        return ""
+
     async def tend(self) -> None:
-        """Do what is due now. Raises sqlite3.Error, OSError, Unsound; nothing is lost then, and it is due again."""
-        store, now_s = self._store, self._monotonic()
-        if now_s - self._clock_s >= CLOCK_S:
-            self._clock_s = now_s
-            self._ask_clock()
-        if store.catalogue is None:
+        """Do what is due now. Raises the first sqlite3.Error or OSError; nothing is lost then, and it is due again."""
+        self._ask_clock()
+        if self._store.catalogue is None:
+            await self._rescue()
             return
-        if restore.waiting(store.directory):
-            await self._take_up_restore()
-        await self.adopt_imports()
-        if await asyncio.to_thread(self._is_seal_due):
-            await self._seal()
-        while parts := joinable(store.segments):
-            await self._join(parts)
-        await self._stay_within_budget()
-        if now_s - self._copied_s >= COPY_S or not (store.directory / COPY).exists():
-            self._copied_s = now_s
-            await asyncio.to_thread(copy_catalogue, store.directory)
-        if now_s - self._scrubbed_s >= SCRUB_S:
-            self._scrubbed_s = now_s
-            await self._scrub()
+        faults: list[sqlite3.Error | OSError] = []
+        for step in (
+            self._take_up_restore, self.adopt_imports, self._seal_if_due, self._stay_within_budget, self._join,
+            self._copy, self._scrub,
+        ):  # fmt: skip
+            try:
+                await step()
+            except (sqlite3.Error, OSError) as fault:
+                log.warning("store=%s step=%s failed: %s", self._store.directory, step.__name__, fault)
+                faults.append(fault)
+                # What was begun is put in order when the databases are opened again.
+                async with self._store.lock:
+                    await self._store.disconnect()
+        if faults:
+            raise faults[0]
+
+    async def _rescue(self) -> None:
+        """The databases cannot be opened: do what can be done about it from here."""
+        store = self._store
+        if store.trouble == retention.FULL:
+            if store.segments:
+                await self._stay_within_budget()
+            else:
+                async with store.lock:
+                    await asyncio.to_thread(retention.make_room, store.directory, self._budget_bytes)
+        elif store.doubted:
+            await self._scrub_all()
 
     def _ask_clock(self) -> None:
-        store = self._store
+        store, now_s = self._store, self._monotonic()
+        if now_s - self._clock_s < CLOCK_S:
+            return
+        self._clock_s = now_s
         if told := store.clock.poll():
             store.record(told.kind, told.detail)
         store.history.show(store.segments, store.clock.timeline)
@@ -105,6 +128,10 @@ class Upkeep:
         clock = self._store.clock
         return rows >= SEAL_ROWS or clock.utc_ms(clock.now()) - clock.utc_ms(oldest_at) >= SEAL_MS
 
+    async def _seal_if_due(self) -> None:
+        if await asyncio.to_thread(self._is_seal_due):
+            await self._seal()
+
     async def _seal(self) -> None:
         """Make a segment of all that the live database holds, and empty it.
 
@@ -112,6 +139,9 @@ class Upkeep:
         all but a few of its rows writes every page of it twice.
         """
         store = self._store
+        before = next((row for row in reversed(store.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
+        if before is not None and not await self._is_intact(before):
+            return
         async with store.lock:
             await store.connect()
             assert store.live is not None
@@ -120,23 +150,26 @@ class Upkeep:
                 # Nothing, unless the last time was cut short.
                 for table in live.TABLES:
                     await writer.execute(f"DELETE FROM {table} WHERE id <= ?", (sealed_to,))
-            before = next((row for row in reversed(store.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
-            number = recovery.next_number(store.directory, store.segments)
+            number = files.next_number(store.directory, store.segments)
             made = await asyncio.to_thread(segments.seal, store.directory, number, store.last_id, before)
             await self._list(made, ())
             async with transaction(store.live) as writer:
                 for table in live.TABLES:
                     await writer.execute(f"DELETE FROM {table}")
 
-    async def _join(self, parts: list[SegmentRow]) -> None:
+    async def _join(self) -> None:
         store = self._store
-        number = recovery.next_number(store.directory, store.segments)
-        if len(parts) == 1:
-            # Too large to be joined with its neighbours: it rises alone.
-            await self._rise(parts[0])
-            return
-        made = await asyncio.to_thread(segments.join, store.directory, number, parts)
-        await self._enter(made, parts)
+        while parts := joinable(store.segments):
+            if len(parts) == 1:
+                # Too large to be joined with its neighbours: it rises alone.
+                await self._rise(parts[0])
+                continue
+            for row in parts:
+                if not await self._is_intact(row):
+                    return
+            number = files.next_number(store.directory, store.segments)
+            made = await asyncio.to_thread(segments.join, store.directory, number, parts)
+            await self._enter(made, parts)
 
     async def _rise(self, row: SegmentRow) -> None:
         async with self._store.lock:
@@ -160,78 +193,58 @@ class Upkeep:
             await writer.executemany("DELETE FROM segment WHERE number = ?", [(row.number,) for row in gone])
         await self._list_again()
         for row in gone:
-            recovery.remove(store.directory, row.number)
+            files.remove(store.directory, row.number)
         log.info("store=%s segment=%s in place of %s", store.directory, made, [row.number for row in gone])
 
     async def _list_again(self) -> None:
-        def listed() -> list[SegmentRow]:
-            with contextlib.closing(read_only(self._store.directory / CATALOGUE)) as known:
-                return catalogue.segments(known)
-
-        self._store.segments = await asyncio.to_thread(listed)
+        self._store.segments = await asyncio.to_thread(self._listed)
         self._store.history.show(self._store.segments, self._store.clock.timeline)
 
     async def _stay_within_budget(self) -> None:
-        """What was set aside goes first, then the oldest history is thinned, then it goes; each is told."""
-        store = self._store
-        while True:
-            usage = store.history.usage = await asyncio.to_thread(measure, store.directory, self._budget_bytes)
-            if usage.used <= usage.budget:
-                return
-            if usage.damaged_files:
-                await asyncio.to_thread(_remove_oldest_damaged, store.directory)
-            elif whole := next((row for row in store.segments if row.rank != DAYS), None):
-                await self._thin(whole)
-            elif store.segments:
-                oldest = store.segments[0]
-                await self._enter(None, [oldest])
-                self._tell("history_dropped", oldest)
-            else:
-                return
+        await retention.stay_within(self._store, self._budget_bytes, self._enter, self._is_intact)
 
-    async def _thin(self, row: SegmentRow) -> None:
-        store = self._store
-        number = recovery.next_number(store.directory, store.segments)
-        timeline = store.clock.timeline
-        try:
-            made = await asyncio.to_thread(
-                segments.thin, store.directory, number, row, lambda at: local_day(timeline.utc_ms(at)).toordinal()
-            )
-        except (sqlite3.Error, OSError) as fault:
-            if in_words(fault) != "the card is full":
-                raise
-            # Not even room for the few rows that would stay: the whole has to go.
-            await self._enter(None, [row])
-            self._tell("history_dropped", row)
+    async def _copy(self) -> None:
+        now_s, directory = self._monotonic(), self._store.directory
+        if now_s - self._copied_s < COPY_S and (directory / COPY).exists():
             return
-        await self._enter(made, [row])
-        self._tell("history_thinned", row)
-
-    def _tell(self, kind: EventKind, row: SegmentRow) -> None:
-        utc_ms = self._store.clock.utc_ms
-        span = {"from_utc_ms": utc_ms(row.from_at), "to_utc_ms": utc_ms(row.to_at)}
-        self._store.record(kind, {"segment": row.number, "readings": row.readings, "receptions": row.receptions} | span)
+        if not await asyncio.to_thread(copy_catalogue, directory):
+            # Found by what happens whenever the databases are opened, which keeps the good copy.
+            raise sqlite3.DatabaseError("the database is damaged")
+        self._copied_s = now_s
 
     async def _scrub(self) -> None:
-        """Compare one segment with its checksum, in turn; what is damaged is set aside and salvaged."""
-        store = self._store
-        row = next((r for r in store.segments if r.number > self._scrub_after), None)
-        self._scrub_after = row.number if row else 0
-        if row is None:
+        """Compare one segment with its checksum, in turn; all, if a question met damage."""
+        store, now_s = self._store, self._monotonic()
+        if store.doubted:
+            await self._scrub_all()
+        if now_s - self._scrubbed_s < SCRUB_S or not store.segments:
             return
-        path = segment_path(store.directory, row.number)
-        try:
-            found, _ = await asyncio.to_thread(segments.digest, path)
-        except FileNotFoundError:
-            found = ""
-        if found != row.sha256:
-            await self._mend(row)
+        self._scrubbed_s = now_s
+        rows = sorted(store.segments, key=lambda row: row.number)
+        if self._scrub_after is None:
+            # A box that starts twice a day comes round all the same.
+            self._scrub_after = random.choice(rows).number  # noqa: S311
+        row = next((row for row in rows if row.number > self._scrub_after), rows[0])
+        self._scrub_after = row.number
+        await self._is_intact(row)
+
+    async def _scrub_all(self) -> None:
+        for row in await asyncio.to_thread(self._listed):
+            await self._is_intact(row)
+        self._store.doubted = False
+
+    async def _is_intact(self, row: SegmentRow) -> bool:
+        """Whether a segment is what was sealed; if not it is set aside, and what is left of it takes its place."""
+        if intact := await asyncio.to_thread(segments.intact, self._store.directory, row):
+            return intact
+        await self._mend(row)
+        return False
 
     async def _mend(self, row: SegmentRow) -> None:
         store = self._store
 
         def mend() -> recovery.Finding:
-            with contextlib.closing(recovery.create(store.directory / CATALOGUE, "catalogue")) as writer:
+            with contextlib.closing(files.create(store.directory / CATALOGUE, "catalogue")) as writer:
                 return recovery.mend(store.directory, row, writer)
 
         async with store.lock:
@@ -242,8 +255,14 @@ class Upkeep:
         await self._list_again()
         store.record(kind, detail)
 
+    def _listed(self) -> list[SegmentRow]:
+        with contextlib.closing(read_only(self._store.directory / CATALOGUE)) as known:
+            return catalogue.segments(known)
+
     async def _take_up_restore(self) -> None:
         store = self._store
+        if not restore.waiting(store.directory):
+            return
         await store.commit()
         async with store.lock:
             await store.disconnect()
@@ -252,7 +271,8 @@ class Upkeep:
         await self._list_again()
 
     async def adopt_imports(self) -> None:
-        """Take over what `appliance import` left. Raises sqlite3.Error, OSError, Unsound."""
+        """Take over what `appliance import` left, and the store of format 1. Raises sqlite3.Error, OSError."""
+        await asyncio.to_thread(format1.convert, self._store.directory)
         for path in await asyncio.to_thread(adopt.waiting, self._store.directory):
             await adopt.adopt(self._store, self._enter, path)
 
@@ -278,8 +298,10 @@ def joinable(rows: list[SegmentRow]) -> list[SegmentRow]:
     return []
 
 
-def copy_catalogue(directory: Path) -> None:
-    """Make the automatic copy of the catalogue anew."""
+def copy_catalogue(directory: Path) -> bool:
+    """Make the automatic copy of the catalogue anew; False, and the last one stays, when it is damaged."""
+    if not sound(directory / CATALOGUE, "catalogue"):
+        return False
     part = directory / (COPY + PART)
     part.unlink(missing_ok=True)
     with contextlib.closing(read_only(directory / CATALOGUE)) as known:
@@ -288,25 +310,4 @@ def copy_catalogue(directory: Path) -> None:
     segments.sync(part)
     part.rename(directory / COPY)
     segments.sync(directory)
-
-
-def measure(directory: Path, budget_bytes: int | None) -> Usage:
-    """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    used = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    space = shutil.disk_usage(directory)
-    most = max(0, used + space.free - min(space.total // RESERVE_SHARE, RESERVE_BYTES))
-    damaged = sum(1 for _ in (directory / DAMAGED).glob("*.db"))
-    return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
-
-
-def _remove_oldest_damaged(directory: Path) -> None:
-    files = sorted((directory / DAMAGED).iterdir(), key=lambda path: int(path.name.split("-")[0]))
-    prefix = files[0].name.split("-")[0]
-    for path in files:
-        if path.name.startswith(f"{prefix}-"):
-            path.unlink()
-
-
-def local_day(utc_ms: int) -> date:
-    """The day of an instant where the appliance stands."""
-    return datetime.fromtimestamp(utc_ms / 1000).astimezone().date()
+    return True

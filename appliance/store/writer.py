@@ -39,6 +39,7 @@ from appliance.store.schema import (
     read_only,
     segment_path,
 )
+from appliance.store.soundness import is_damage
 from appliance.timeline import BOOT_SHIFT, Boot
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Store:
         self.live: aiosqlite.Connection | None = None
         self.segments: list[SegmentRow] = []
         self.trouble = ""
+        self.doubted = False
         self.saved_at: int | None = None
         self.refused_meters = 0
         self._numbers: dict[MeterKey, int] = {}
@@ -101,9 +103,17 @@ class Store:
 
     async def ask(self, question: Callable[Concatenate[History, P], T], *args: P.args, **options: P.kwargs) -> T:
         """Run one of `queries` beside the event loop. Raises sqlite3.Error."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._readers, partial(question, self.history, *args, **options)
-        )
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._readers, partial(question, self.history, *args, **options)
+            )
+        except sqlite3.Error as fault:
+            self._doubt(fault)
+            raise
+
+    def _doubt(self, fault: sqlite3.Error | OSError) -> None:
+        """Have the segments looked through soon if that is what a fault is about."""
+        self.doubted |= isinstance(fault, sqlite3.Error) and is_damage(fault)
 
     async def open(self) -> None:
         """Put the directory in order and take up what the card knows, if it can be read; raises StoreTooNew."""
@@ -149,6 +159,7 @@ class Store:
             except (sqlite3.Error, OSError) as fault:
                 self.ledger.put_back(batch)
                 self._tell(in_words(fault))
+                self._doubt(fault)
                 await self.disconnect()
             else:
                 self.saved_at = self.clock.now()

@@ -152,10 +152,11 @@ def unpacked(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def change(path: Path, statement: str) -> None:
+def change(path: Path, *statements: str) -> None:
     path.chmod(0o600)
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
         connection.commit()
 
 
@@ -166,7 +167,7 @@ def test_what_is_sound_passes(unpacked: Path) -> None:
 
 @pytest.mark.parametrize("name", [CATALOGUE, LIVE])
 def test_a_database_of_a_later_version(unpacked: Path, name: str) -> None:
-    change(unpacked / name, "PRAGMA user_version = 99")
+    change(unpacked / name, "CREATE TABLE later (x)", "PRAGMA user_version = 99")
     with pytest.raises(StoreTooNew, match=f"{name} has the format 99 of a later version"):
         restore.verify(unpacked)
 

@@ -1,0 +1,130 @@
+"""Keeps the data directory within its budget: what was set aside goes first, then the oldest history.
+
+History is first thinned to a reading per meter and day, all of it, the oldest segment first; then the oldest segment
+is unlinked. Each is told by an event; events stay in the catalogue. On a card so full that not even the catalogue can
+be written to, the oldest segment is unlinked before that is noted.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+from appliance.store import files, segments
+from appliance.store.history import Usage
+from appliance.store.rows import DAYS, EventKind, SegmentRow
+from appliance.store.schema import HISTORY, in_words
+from appliance.store.writer import Store
+
+log = logging.getLogger(__name__)
+
+FULL = "the card is full"
+# What is left to others on the same file system: a twentieth, at most 256 MB.
+RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
+
+Enter = Callable[[SegmentRow | None, Sequence[SegmentRow]], Awaitable[None]]
+
+
+async def stay_within(
+    store: Store, budget_bytes: int | None, enter: Enter, is_intact: Callable[[SegmentRow], Awaitable[bool]]
+) -> None:
+    """Thin and drop until the directory is within its budget, or nothing is left to go. Raises as `Upkeep.tend`."""
+    while True:
+        usage = store.history.usage = await asyncio.to_thread(measure, store.directory, budget_bytes)
+        if usage.used <= usage.budget:
+            return
+        if usage.damaged_files:
+            await asyncio.to_thread(remove_oldest_aside, store.directory)
+        elif whole := next((row for row in store.segments if row.rank != DAYS), None):
+            if await is_intact(whole):
+                await _thin(store, whole, enter)
+        elif store.segments:
+            await _drop(store, store.segments[0], enter)
+        else:
+            return
+
+
+async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:
+    number = files.next_number(store.directory, store.segments)
+    timeline = store.clock.timeline
+    try:
+        made = await asyncio.to_thread(
+            segments.thin, store.directory, number, row, lambda at: local_day(timeline.utc_ms(at)).toordinal()
+        )
+    except (sqlite3.Error, OSError) as fault:
+        if in_words(fault) != FULL:
+            raise
+        # Not even room for the few rows that would stay: the whole has to go.
+        await _drop(store, row, enter)
+        return
+    await enter(made, [row])
+    _tell(store, "history_thinned", row)
+
+
+async def _drop(store: Store, row: SegmentRow, enter: Enter) -> None:
+    try:
+        await enter(None, [row])
+    except (sqlite3.Error, OSError) as fault:
+        if in_words(fault) != FULL:
+            raise
+        await asyncio.to_thread(files.remove, store.directory, row.number)
+        await enter(None, [row])
+    _tell(store, "history_dropped", row)
+
+
+def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
+    span = {"from_utc_ms": store.clock.utc_ms(row.from_at), "to_utc_ms": store.clock.utc_ms(row.to_at)}
+    store.record(kind, {"segment": row.number, "readings": row.readings, "receptions": row.receptions} | span)
+
+
+def measure(directory: Path, budget_bytes: int | None) -> Usage:
+    """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
+    used = 0
+    for path in directory.rglob("*"):
+        # Files come and go meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            used += path.lstat().st_size if path.is_file() else 0
+    space = shutil.disk_usage(directory)
+    reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
+    # As much is left to the history, too: others that fill the card do not get all of it.
+    most = max(reserve, used + space.free - reserve)
+    damaged = len({number for number, path in files.aside(directory)})
+    return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
+
+
+def remove_oldest_aside(directory: Path) -> None:
+    """Delete what was set aside first, with what belongs to it. Raises OSError."""
+    aside = files.aside(directory)
+    for number, path in aside:
+        if number == aside[0][0]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def make_room(directory: Path, budget_bytes: int | None) -> None:
+    """On a card too full for the databases to be opened: unlink what is oldest, if that is over the budget."""
+    usage = measure(directory, budget_bytes)
+    if usage.used <= usage.budget:
+        return
+    if usage.damaged_files:
+        remove_oldest_aside(directory)
+        return
+    found = []
+    for path in (directory / HISTORY).glob("[0-9]*.db"):
+        with contextlib.suppress(sqlite3.Error):
+            found.append(segments.describe(path, ""))
+    if found:
+        oldest = min(found, key=lambda row: row.from_at)
+        log.error("store=%s card full, history dropped segment=%d", directory, oldest.number)
+        files.remove(directory, oldest.number)
+
+
+def local_day(utc_ms: int) -> date:
+    """The day of an instant where the appliance stands."""
+    return datetime.fromtimestamp(utc_ms / 1000).astimezone().date()
