@@ -9,7 +9,7 @@ from appliance.model import Message
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HELD = KernelTime(synchronized=True, uncertainty_ms=250)
-FREE = KernelTime(synchronized=False, uncertainty_ms=0)
+FREE = KernelTime(synchronized=False)
 
 
 @dataclass
@@ -30,6 +30,10 @@ class Machine:
             boot_id=f"boot {self.boots}",
             kernel=lambda: self.kernel,
         )
+
+    def set_clock(self) -> None:
+        """A time service sets the system clock, and the kernel says so."""
+        self.system_off_ms, self.kernel = 0, HELD
 
     def pass_time(self, seconds: float) -> None:
         """Time goes on."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.clock import Boot, Clock, KernelTime, stamp
+from appliance.clock import Boot, stamp
 from appliance.model import Message, RadioStatus, ReceiverState
 from appliance.store.ledger import Meter
 from appliance.store.rows import MeterKey
@@ -18,8 +18,9 @@ from appliance.store.writer import Store
 from appliance.supervisor import Health
 from appliance.web.parts import Parts
 from appliance.web.site import serving
+from tests.machine import FREE, START, Machine
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NOW = START
 STATUS = RadioStatus(
     time=NOW, state="running", source="RTL-SDR 00000001", simulated=False, sample_rate_hz=2_359_296,
     center_hz=912_600_155, gain_db=None, samples=0, dropped_samples=0, noise_floor_dbfs=-52.34, level_dbfs=-40.0,
@@ -31,32 +32,8 @@ RECEIVER = ReceiverState(
 )  # fmt: skip
 
 
-HELD, FREE = KernelTime(synchronized=True, uncertainty_ms=250), KernelTime(synchronized=False)
-STARTED_S = 3600.0
+STARTED_S = Machine.ms / 1000
 TEN_YEARS_MS = 315_360_000_000
-
-
-@dataclass
-class Machine:
-    """The clocks of a machine: milliseconds since its start, what its system clock says, and what the kernel thinks."""
-
-    ms: int = round(STARTED_S * 1000)
-    utc_ms: int = round(NOW.timestamp() * 1000)
-    kernel: KernelTime = HELD
-
-    def clock(self) -> Clock:
-        return Clock(
-            boottime_ms=lambda: self.ms, realtime_ms=lambda: self.utc_ms, boot_id="now", kernel=lambda: self.kernel
-        )
-
-    def set_clock(self) -> None:
-        """A time service sets the system clock, and the kernel says so."""
-        self.utc_ms = Machine.utc_ms + self.ms - Machine.ms
-        self.kernel = HELD
-
-    def pass_time(self, seconds: float) -> None:
-        self.ms += round(seconds * 1000)
-        self.utc_ms += round(seconds * 1000)
 
 
 @dataclass
@@ -123,7 +100,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 @pytest.fixture
 async def lost(tmp_path: Path) -> AsyncIterator[Site]:
     """A site on a machine that nobody told the time: its clock is ten years late."""
-    async with served(Site(tmp_path, Machine(utc_ms=Machine.utc_ms - TEN_YEARS_MS, kernel=FREE))) as one:
+    async with served(Site(tmp_path, Machine(system_off_ms=-TEN_YEARS_MS, kernel=FREE))) as one:
         yield one
 
 

@@ -13,7 +13,8 @@ from appliance.clock import KernelTime
 from appliance.supervisor import Health
 from appliance.web.site import serving
 from appliance.web.views.metrics import REASONS
-from tests.web.conftest import NOW, STATUS, Machine, Site
+from tests.machine import Machine
+from tests.web.conftest import NOW, STATUS, Site
 from tests.web.pages import get
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "operate.md"

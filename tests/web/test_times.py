@@ -9,7 +9,8 @@ import pytest
 
 from appliance.clock import KernelTime
 from appliance.web.site import serving
-from tests.web.conftest import FREE, NOW, Machine, Site
+from tests.machine import FREE, Machine
+from tests.web.conftest import NOW, Site
 from tests.web.pages import Cells, get
 from tests.web.test_events import Stream, fast, ids
 
