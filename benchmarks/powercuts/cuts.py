@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from benchmarks.powercuts.trace import Trace
 
 # Half of the cuts fall beside one of these: where something becomes durable, or gets another name.
 TURNING_POINTS = frozenset({Kind.SYNC, Kind.SYNC_ALL, Kind.RENAME, Kind.UNLINK, Kind.CREATE, Kind.MARK, Kind.RESIZE})
+# Entries of a trace within which a program opens its files.
+STARTING = 150
 STARTING_S, LIVING_S, START_TIMEOUT_S = 0.1, 1.0, 60.0
 MAX_KEPT = 5
 
@@ -134,17 +137,19 @@ def kept_case(folder: Path) -> Case:
     return case
 
 
-def cuts_of(
-    subject: Subject, path: Path, trace: Trace, kept: Any, seed: int, count: int, until: float = 1.0
-) -> Iterator[Case]:
-    """So many cuts of one trace, in its order, within the first part `until` of it."""
+def cuts_of(subject: Subject, path: Path, trace: Trace, kept: Any, seed: int, count: int) -> Iterator[Case]:
+    """So many cuts of one trace, in its order: a quarter while the program starts, every other at a turning point."""
     random = Random(f"{seed} {path.name}")
-    reach = max(int(len(trace.entries) * until), 1)
-    turns = [number for number, entry in enumerate(trace.entries[:reach]) if entry.kind in TURNING_POINTS]
-    numbers = sorted(
-        random.choice(turns) + random.randint(0, 1) if turns and i % 2 else random.randint(0, reach)
-        for i in range(count)
-    )
+    turns = [number for number, entry in enumerate(trace.entries) if entry.kind in TURNING_POINTS]
+    numbers = []
+    for _ in range(count):
+        end = min(STARTING, len(trace.entries)) if random.random() < 0.25 else len(trace.entries)
+        reached = bisect_left(turns, end)
+        if reached and random.random() < 0.5:
+            numbers.append(turns[random.randrange(reached)] + random.randint(0, 1))
+        else:
+            numbers.append(random.randint(0, end))
+    numbers.sort()
     disk, applied = trace.disk(), 0
     for serial, number in enumerate(numbers):
         for index in range(applied, number):
@@ -178,7 +183,7 @@ def cut_power(
             continue
         name = f"recovery-{seed}-{serial}"
         next_path, next_trace = _live(subject, work, case.tree, name, verdict.kept)
-        for later in cuts_of(subject, next_path, next_trace, verdict.kept, seed, per_recovery, until=0.5):
+        for later in cuts_of(subject, next_path, next_trace, verdict.kept, seed, per_recovery):
             _judge(later, work, tally)
             progress(tally)
     return tally
