@@ -21,7 +21,7 @@ from appliance.store import catalogue, rebuild, restore, salvage
 from appliance.store.files import create, next_number, remove, set_aside
 from appliance.store.live import TABLES
 from appliance.store.rows import EventKind, SegmentRow
-from appliance.store.schema import CATALOGUE, HANDOVER, HISTORY, LIVE, check_version, read_only, segment_path
+from appliance.store.schema import CATALOGUE, HANDOVER, HISTORY, LIVE, check_version, read_only, segment_path, sums_path
 from appliance.store.segments import PART, describe, digest, intact
 from appliance.store.soundness import is_damage, refuse_later, sound
 from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
@@ -93,7 +93,7 @@ def _enter_strays(directory: Path, writer: sqlite3.Connection) -> list[Finding]:
     for number in sorted(files, reverse=True):
         try:
             replaces = _replaces(files[number])
-            row = describe(files[number], digest(files[number])[0]) if number not in listed | replaced else None
+            row = _sealed(files[number]) if number not in listed | replaced else None
         except sqlite3.Error as fault:
             if not is_damage(fault):
                 raise
@@ -124,19 +124,31 @@ def _replaces(path: Path) -> set[int]:
         raise sqlite3.DatabaseError(f"{path.name} does not say what it is") from None
 
 
+def _sealed(path: Path) -> SegmentRow:
+    """What a segment that nobody lists says of itself. Raises sqlite3.DatabaseError when it is damaged."""
+    sha256, checksums = digest(path)
+    sums = sums_path(path)
+    if sums.is_file() and sums.read_bytes() != checksums:
+        raise sqlite3.DatabaseError(f"{path.name} is not what was sealed")
+    if not sums.is_file() and not sound(path, "segment"):
+        raise sqlite3.DatabaseError(f"{path.name} is damaged")
+    return describe(path, sha256)
+
+
 def _look_after_listed(directory: Path, writer: sqlite3.Connection, *, may_be_gone: bool) -> list[Finding]:
     """See that each listed segment is there and says of itself what the list says; what is in it is seen to later.
 
-    Of a list that was restored from an old copy some may be gone with good reason.
+    What is in the newest is needed now. Of a list that was restored from an old copy some may be gone with good reason.
     """
     findings: list[Finding] = []
-    for row in catalogue.segments(writer):
+    known = catalogue.segments(writer)
+    for row in known:
         path = segment_path(directory, row.number)
         if may_be_gone and not path.exists():
             writer.execute("DELETE FROM segment WHERE number = ?", (row.number,))
         elif (said := _said(path, row)) is None:
             findings.append(mend(directory, row, writer))
-        elif said != row:
+        elif said != row or row == known[-1]:
             if intact(directory, row):
                 writer.execute(catalogue.SEGMENT, catalogue.segment_values(said))
             else:
