@@ -16,7 +16,7 @@ from appliance.store import files, pages
 from appliance.store.pages import Value
 from appliance.store.schema import HANDOVER, migrate, read_only
 from appliance.store.segments import PART
-from appliance.store.soundness import is_damage
+from appliance.store.soundness import DAMAGE_TOLD, is_damage
 from appliance.timeline import MS_LIMIT
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _ask(new: sqlite3.Connection, old: Path) -> bool:
     with contextlib.closing(read_only(old)) as source:
         try:
             is_sound = source.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
-        except sqlite3.Error as fault:
+        except DAMAGE_TOLD as fault:
             if not is_damage(fault):
                 raise
             is_sound = False
@@ -126,7 +126,7 @@ def _ask(new: sqlite3.Connection, old: Path) -> bool:
                 try:
                     for row in source.execute(f"SELECT {columns} FROM {table} ORDER BY {_KEYS[table]} {order}"):
                         _keep(new, table, row)
-                except sqlite3.Error as fault:
+                except DAMAGE_TOLD as fault:
                     if not is_damage(fault):
                         raise
                     is_sound = False

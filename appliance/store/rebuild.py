@@ -16,7 +16,7 @@ from appliance.store.files import publish, set_aside
 from appliance.store.rows import SUSPECT
 from appliance.store.schema import CATALOGUE, COPY, HISTORY, LIVE, migrate, read_only
 from appliance.store.segments import PART
-from appliance.store.soundness import sound
+from appliance.store.soundness import DAMAGE_TOLD, sound
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def fill_in(writer: sqlite3.Connection, live: Path, segments: Sequence[Path]) ->
 
 def _transfer(source: sqlite3.Connection, question: str, writer: sqlite3.Connection, statement: str) -> None:
     """What can be read, and can be: of a damaged file the rest is left out."""
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*DAMAGE_TOLD):
         for row in source.execute(question):
             with contextlib.suppress(sqlite3.IntegrityError):
                 writer.execute(statement, row)

@@ -23,7 +23,7 @@ from appliance.store.live import TABLES
 from appliance.store.rows import EventKind, SegmentRow
 from appliance.store.schema import CATALOGUE, HANDOVER, HISTORY, LIVE, check_version, read_only, segment_path, sums_path
 from appliance.store.segments import PART, describe, digest, intact
-from appliance.store.soundness import is_damage, refuse_later, sound
+from appliance.store.soundness import DAMAGE_TOLD, is_damage, refuse_later, sound
 from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def _enter_strays(directory: Path, writer: sqlite3.Connection) -> list[Finding]:
         try:
             replaces = _replaces(files[number])
             row = _sealed(files[number]) if number not in listed | replaced else None
-        except sqlite3.Error as fault:
+        except DAMAGE_TOLD as fault:
             if not is_damage(fault):
                 raise
             damaged |= {number} - listed
@@ -162,7 +162,7 @@ def _said(path: Path, row: SegmentRow) -> SegmentRow | None:
         return None
     try:
         return describe(path, row.sha256, row.rank)
-    except sqlite3.Error as fault:
+    except DAMAGE_TOLD as fault:
         if not is_damage(fault):
             raise
         return None

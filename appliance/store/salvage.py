@@ -28,6 +28,7 @@ from appliance.store.schema import (
     sums_path,
 )
 from appliance.store.segments import SUM_BYTES, build
+from appliance.store.soundness import DAMAGE_TOLD
 from appliance.timeline import BOOT_SHIFT, boot_of
 
 Row = tuple[Value, ...]
@@ -119,16 +120,16 @@ def _ask(damaged: Path, saved: Saved, live_to: int) -> set[int]:
         for table in TABLES:
             found: dict[int, Row] = {}
             for order in ("ASC", "DESC"):
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(*DAMAGE_TOLD):
                     query = f"SELECT * FROM {table} WHERE id > ? ORDER BY rowid {order}"
                     for row in connection.execute(query, (live_to,)):
                         found.setdefault(row[0], row[1:])
             saved.rows[table].extend(found.values())
             ids.update(found)
         for table in ("meter", "boot", "fix"):
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(*DAMAGE_TOLD):
                 saved.rows[table].extend(connection.execute(f"SELECT * FROM {table}"))
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*DAMAGE_TOLD):
             ids.add(last_id(connection))
     return ids
 
@@ -202,7 +203,7 @@ def _fill(new: sqlite3.Connection, saved: Saved, directory: Path) -> None:
         if path.is_file():
             with contextlib.closing(read_only(path, immutable=path in others)) as known:
                 for table, columns in (("boot", "*"), ("fix", "*"), ("meter", _METER_COLUMNS)):
-                    with contextlib.suppress(sqlite3.Error):
+                    with contextlib.suppress(*DAMAGE_TOLD):
                         _insert(new, table, known.execute(f"SELECT {columns} FROM {table}").fetchall())
         unknown = {row[0] for table in ("reading", "reception") for row in saved.rows[table]}
         if unknown <= {number for (number,) in new.execute("SELECT number FROM meter")}:

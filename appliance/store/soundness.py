@@ -26,6 +26,8 @@ from appliance.store.segments import PART, sync
 
 # Faults of the card, of memory or of other programs; all others are about what is in the file.
 _NO_DAMAGE = ("FULL", "READONLY", "IOERR", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM", "INTERRUPT", "AUTH")
+# SQLite's words about damage may hold a damaged name, which then is no text.
+DAMAGE_TOLD = (sqlite3.Error, UnicodeDecodeError)
 _MAGIC = b"SQLite format 3\0"
 # Where the header says which version of the file format is needed to write and to read it, and the user's version.
 _FORMATS, _USER_VERSION = slice(18, 20), slice(60, 64)
@@ -48,7 +50,7 @@ def sound(path: Path, kind: Kind) -> bool:
             if kind == "catalogue":
                 _read_all(connection)
             return True
-    except sqlite3.Error as fault:
+    except DAMAGE_TOLD as fault:
         if is_damage(fault) or _is_unreadable(path):
             return False
         raise
@@ -74,7 +76,7 @@ def _is_unreadable(path: Path) -> bool:
     return True
 
 
-def is_damage(fault: sqlite3.Error) -> bool:
+def is_damage(fault: sqlite3.Error | UnicodeDecodeError) -> bool:
     """Whether SQLite complains of the content of a file, not of the card or of a lock."""
     return not getattr(fault, "sqlite_errorname", "").removeprefix("SQLITE_").startswith(_NO_DAMAGE)
 
@@ -94,7 +96,7 @@ def refuse_later(directory: Path) -> None:
             try:
                 with contextlib.closing(read_only(path, immutable=True)) as connection:
                     check_version(connection, kind, path)
-            except sqlite3.Error:
+            except DAMAGE_TOLD:
                 continue
 
 
