@@ -90,10 +90,11 @@ def set_aside(directory: Path, path: Path) -> Path:
 
 
 def aside(directory: Path) -> list[tuple[int, Path]]:
-    """What was set aside, the oldest first, each with the number that tells it from others."""
+    """What was set aside, the oldest first, by the number it was given then; what somebody else put there is not."""
     found = []
     away = directory / DAMAGED
     for path in away.iterdir() if away.is_dir() else ():
         number, _, name = path.name.partition("-")
-        found.append((int(number) if name and number.isdecimal() else 0, path))
+        if name and number.isdecimal():
+            found.append((int(number), path))
     return sorted(found)

@@ -12,8 +12,10 @@ Each step may be cut short by a power cut and is then simply done again. In this
 """
 
 import contextlib
+import errno
 import json
 import logging
+import os
 import sqlite3
 from pathlib import Path
 
@@ -39,6 +41,9 @@ def prepare(directory: Path) -> list[Finding]:
     """
     refuse_later(directory)
     (directory / HISTORY).mkdir(parents=True, exist_ok=True)
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        # SQLite would only say that it cannot open this or that.
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(directory))
     for path in directory.glob(f"**/*{PART}"):
         if HANDOVER not in path.relative_to(directory).parts and path.is_file():
             path.unlink(missing_ok=True)

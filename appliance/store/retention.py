@@ -17,12 +17,13 @@ from pathlib import Path
 from appliance.store import files, segments
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
-from appliance.store.schema import HISTORY, in_words
+from appliance.store.schema import HISTORY
 from appliance.store.writer import Store
 
 log = logging.getLogger(__name__)
 
-FULL = "the card is full"
+# With less than this not even the databases can be written to: their logs grow to a megabyte each.
+LEAST_FREE_BYTES = 1024 * 1024
 # What is left to others on the same file system: a twentieth, at most 256 MB.
 RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
 
@@ -55,8 +56,8 @@ async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:
         made = await asyncio.to_thread(
             segments.thin, store.directory, number, row, lambda at: local_day(timeline.utc_ms(at)).toordinal()
         )
-    except (sqlite3.Error, OSError) as fault:
-        if in_words(fault) != FULL:
+    except (sqlite3.Error, OSError):
+        if not is_full(store.directory):
             raise
         # Not even room for the few rows that would stay: the whole has to go.
         await _drop(store, row, enter)
@@ -68,8 +69,8 @@ async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:
 async def _drop(store: Store, row: SegmentRow, enter: Enter) -> None:
     try:
         await enter(None, [row])
-    except (sqlite3.Error, OSError) as fault:
-        if in_words(fault) != FULL:
+    except (sqlite3.Error, OSError):
+        if not is_full(store.directory):
             raise
         await asyncio.to_thread(files.remove, store.directory, row.number)
         await enter(None, [row])
@@ -94,6 +95,11 @@ def measure(directory: Path, budget_bytes: int | None) -> Usage:
     most = max(reserve, used + space.free - reserve)
     damaged = len({number for number, path in files.aside(directory)})
     return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
+
+
+def is_full(directory: Path) -> bool:
+    """Whether what goes wrong does so because the card is full. Raises OSError."""
+    return shutil.disk_usage(directory).free < LEAST_FREE_BYTES
 
 
 def remove_oldest_aside(directory: Path) -> None:

@@ -240,6 +240,7 @@ def in_words(fault: sqlite3.Error | OSError) -> str:
 _WORDS = {
     "SQLITE_FULL": "the card is full",
     "SQLITE_READONLY": "the card is read-only",
+    "SQLITE_IOERR_SHMSIZE": "the card is full",
     "SQLITE_IOERR": "the card reports errors",
     "SQLITE_CANTOPEN": "the database cannot be opened",
     "SQLITE_PERM": "the database cannot be opened",

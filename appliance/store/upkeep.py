@@ -80,7 +80,7 @@ class Upkeep:
         self._ask_clock()
         if self._store.catalogue is None:
             await self._rescue()
-            return
+            await self._connect()
         faults: list[sqlite3.Error | OSError] = []
         for step in (
             self._take_up_restore, self.adopt_imports, self._seal_if_due, self._stay_within_budget, self._join,
@@ -97,10 +97,18 @@ class Upkeep:
         if faults:
             raise faults[0]
 
+    async def _connect(self) -> None:
+        async with self._store.lock:
+            try:
+                await self._store.connect()
+            except (sqlite3.Error, OSError):
+                await self._store.disconnect()
+                raise
+
     async def _rescue(self) -> None:
-        """The databases cannot be opened: do what can be done about it from here."""
+        """The databases are not open, perhaps because they cannot be: do what can be done about it from here."""
         store = self._store
-        if store.trouble == retention.FULL:
+        if await asyncio.to_thread(retention.is_full, store.directory):
             if store.segments:
                 await self._stay_within_budget()
             else:
