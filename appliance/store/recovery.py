@@ -92,6 +92,7 @@ def _enter_strays(directory: Path, writer: sqlite3.Connection) -> list[Finding]:
     listed = {row.number for row in catalogue.segments(writer)}
     if not files.keys() - listed:
         return []
+    entered: list[SegmentRow] = []
     replaced: set[int] = set()
     damaged: set[int] = set()
     # Later ones first: a segment says which others it replaces.
@@ -105,11 +106,15 @@ def _enter_strays(directory: Path, writer: sqlite3.Connection) -> list[Finding]:
             damaged |= {number} - listed
             continue
         if row is not None:
-            writer.execute(catalogue.SEGMENT, catalogue.segment_values(row))
+            entered.append(row)
             log.info("store=%s segment=%d entered again", directory, number)
         replaced |= replaces
+    # At once: listed beside what it replaces, a segment would be no stray the next time, and its rows there twice.
+    writer.execute("BEGIN IMMEDIATE")
+    writer.executemany(catalogue.SEGMENT, [catalogue.segment_values(row) for row in entered])
+    writer.executemany("DELETE FROM segment WHERE number = ?", [(number,) for number in replaced])
+    writer.execute("COMMIT")
     for number in replaced:
-        writer.execute("DELETE FROM segment WHERE number = ?", (number,))
         remove(directory, number)
     # A damaged one that nobody lists: enter what is left of it.
     strays = [SegmentRow(number, 0, 0, 0, 0, 0, 0, "", 0) for number in sorted(damaged - replaced)]
