@@ -62,8 +62,10 @@ def publish(part: Path, path: Path) -> None:
 
 
 def next_number(directory: Path, known: Sequence[SegmentRow]) -> int:
-    """A number that no segment has."""
-    found = [int(p.stem) for p in (directory / HISTORY).glob("[0-9]*.db") if p.stem.isdigit()]
+    """A number that no segment has, also none that was set aside: it may still be open under its number."""
+    names = [path.name for path in (directory / HISTORY).glob("[0-9]*.db")]
+    names += [path.name.partition("-")[2] for _, path in aside(directory)]
+    found = [int(name[:-3]) for name in names if name[-3:] == ".db" and name[:-3].isdecimal()]
     return max([*found, *(row.number for row in known)], default=0) + 1
 
 

@@ -1,8 +1,9 @@
 """Keeps the data directory within its budget: what was set aside goes first, then the oldest history.
 
 History is first thinned to a reading per meter and day, all of it, the oldest segment first; then the oldest segment
-is unlinked. Each is told by an event; events stay in the catalogue. On a card so full that not even the catalogue can
-be written to, the oldest segment is unlinked before that is noted.
+is unlinked, but never the newest, which knows the last reading of every meter. Each is told by an event; events stay
+in the catalogue. On a card so full that not even the catalogue can be written to, the oldest segment is unlinked
+before that is noted.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from pathlib import Path
 from appliance.store import files, segments
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
-from appliance.store.schema import HISTORY
+from appliance.store.schema import CATALOGUE_CHECKPOINT_PAGES, HISTORY, LIVE_CHECKPOINT_PAGES, LIVE_PAGE_BYTES
 from appliance.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 LEAST_FREE_BYTES = 1024 * 1024
 # What is left to others on the same file system: a twentieth, at most 256 MB.
 RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
+
+# What the logs of both databases grow to before they are carried over, with the 24 bytes that each page has there.
+LOG_BYTES = LIVE_CHECKPOINT_PAGES * (LIVE_PAGE_BYTES + 24) + CATALOGUE_CHECKPOINT_PAGES * (4096 + 24)
 
 Enter = Callable[[SegmentRow | None, Sequence[SegmentRow]], Awaitable[None]]
 
@@ -43,8 +47,8 @@ async def stay_within(
         elif whole := next((row for row in store.segments if row.rank != DAYS), None):
             if await is_intact(whole):
                 await _thin(store, whole, enter)
-        elif store.segments:
-            await _drop(store, store.segments[0], enter)
+        elif len(store.segments) > 1:
+            await _replace(store, store.segments[0], None, enter)
         else:
             return
 
@@ -60,21 +64,27 @@ async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:
         if not is_full(store.directory):
             raise
         # Not even room for the few rows that would stay: the whole has to go.
-        await _drop(store, row, enter)
+        await _replace(store, row, None, enter)
         return
-    await enter(made, [row])
-    _tell(store, "history_thinned", row)
+    await _replace(store, row, made, enter)
 
 
-async def _drop(store: Store, row: SegmentRow, enter: Enter) -> None:
+async def _replace(store: Store, row: SegmentRow, thinned: SegmentRow | None, enter: Enter) -> None:
+    """Have `thinned`, or nothing, take the place of a segment; the event that tells is on the card first, if it can."""
+    kind: EventKind = "history_thinned" if thinned else "history_dropped"
+    is_writable = not await store.commit()
+    if is_writable:
+        _tell(store, kind, row)
+        await store.commit()
     try:
-        await enter(None, [row])
+        await enter(thinned, [row])
     except (sqlite3.Error, OSError):
-        if not is_full(store.directory):
+        if thinned or not is_full(store.directory):
             raise
         await asyncio.to_thread(files.remove, store.directory, row.number)
         await enter(None, [row])
-    _tell(store, "history_dropped", row)
+    if not is_writable:
+        _tell(store, kind, row)
 
 
 def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
@@ -84,11 +94,17 @@ def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
     """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    used = 0
+    used = logs = 0
     for path in directory.rglob("*"):
         # Files come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            used += path.lstat().st_size if path.is_file() else 0
+            size = path.lstat().st_size if path.is_file() else 0
+            if path.name.endswith("-wal"):
+                logs += size
+            else:
+                used += size
+    # No history has to go only because a log has grown again to what it was.
+    used += max(logs, LOG_BYTES)
     space = shutil.disk_usage(directory)
     reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
     # As much is left to the history, too: others that fill the card do not get all of it.
@@ -125,7 +141,7 @@ def make_room(directory: Path, budget_bytes: int | None) -> None:
     for path in (directory / HISTORY).glob("[0-9]*.db"):
         with contextlib.suppress(sqlite3.Error):
             found.append(segments.describe(path, ""))
-    if found:
+    if len(found) > 1:
         oldest = min(found, key=lambda row: row.from_at)
         log.error("store=%s card full, history dropped segment=%d", directory, oldest.number)
         files.remove(directory, oldest.number)

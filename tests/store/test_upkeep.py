@@ -86,14 +86,19 @@ async def test_what_was_set_aside_goes_first_then_history_is_thinned_then_it_goe
         # And it ends, though what is left is more than the budget.
         await days.upkeep(store, 1000).tend()
         assert await store.commit() == ""
-        assert store.segments == []
-        assert len(days.events("history_dropped")) == 8
+        (newest,) = store.segments
+        assert (newest.from_at, newest.rank) == (listed[-1].from_at, DAYS)
+        assert len(days.events("history_dropped")) == 7
         told_of = "SELECT kind FROM event WHERE kind LIKE 'history%' ORDER BY number"
         assert [kind for (kind,) in ask(days.directory / CATALOGUE, told_of)] == [
             *["history_thinned"] * 8,
-            *["history_dropped"] * 8,
+            *["history_dropped"] * 7,
         ]
-        assert list((days.directory / HISTORY).glob("0*")) == []
+        assert list((days.directory / HISTORY).glob("0*.db")) == [days.segment(newest)]
+        # It still knows every meter, and so does what is sealed after it.
+        assert (await store.ask(queries.registers, KEY, [store.clock.utc_ms(newest.from_at)]))[
+            0
+        ].consumption is not None
         days.hear(store, 30)
         await days.upkeep(store, 1000).tend()
         assert await store.commit() == ""
