@@ -18,7 +18,14 @@ from pathlib import Path
 from appliance.store import files, segments
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
-from appliance.store.schema import CATALOGUE_CHECKPOINT_PAGES, HISTORY, LIVE_CHECKPOINT_PAGES, LIVE_PAGE_BYTES
+from appliance.store.schema import (
+    CATALOGUE,
+    CATALOGUE_CHECKPOINT_PAGES,
+    HISTORY,
+    LIVE,
+    LIVE_CHECKPOINT_PAGES,
+    LIVE_PAGE_BYTES,
+)
 from appliance.store.writer import Store
 
 log = logging.getLogger(__name__)
@@ -40,7 +47,7 @@ async def stay_within(
     """Thin and drop until the directory is within its budget, or nothing is left to go. Raises as `Upkeep.tend`."""
     while True:
         usage = store.history.usage = await asyncio.to_thread(measure, store.directory, budget_bytes)
-        if usage.used <= usage.budget:
+        if not is_over(store.directory, usage):
             return
         if usage.damaged_files:
             await asyncio.to_thread(remove_oldest_aside, store.directory)
@@ -94,23 +101,26 @@ def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
     """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    used = logs = 0
+    used = 0
     for path in directory.rglob("*"):
         # Files come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            size = path.lstat().st_size if path.is_file() else 0
-            if path.name.endswith("-wal"):
-                logs += size
-            else:
-                used += size
-    # No history has to go only because a log has grown again to what it was.
-    used += max(logs, LOG_BYTES)
+            used += path.lstat().st_size if path.is_file() else 0
     space = shutil.disk_usage(directory)
     reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
     # As much is left to the history, too: others that fill the card do not get all of it.
     most = max(reserve, used + space.free - reserve)
     damaged = len({number for number, path in files.aside(directory)})
     return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
+
+
+def is_over(directory: Path, usage: Usage) -> bool:
+    """Whether something has to go: logs count as what they grow to, so that none has to only because they did."""
+    logs = 0
+    for name in (CATALOGUE, LIVE):
+        with contextlib.suppress(FileNotFoundError):
+            logs += (directory / f"{name}-wal").stat().st_size
+    return usage.used + max(0, LOG_BYTES - logs) > usage.budget
 
 
 def is_full(directory: Path) -> bool:
@@ -132,7 +142,7 @@ def remove_oldest_aside(directory: Path) -> None:
 def make_room(directory: Path, budget_bytes: int | None) -> None:
     """On a card too full for the databases to be opened: unlink what is oldest, if that is over the budget."""
     usage = measure(directory, budget_bytes)
-    if usage.used <= usage.budget:
+    if not is_over(directory, usage):
         return
     if usage.damaged_files:
         remove_oldest_aside(directory)
