@@ -109,18 +109,23 @@ def measure(directory: Path, budget_bytes: int | None) -> Usage:
     space = shutil.disk_usage(directory)
     reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
     # As much is left to the history, too: others that fill the card do not get all of it.
-    most = max(reserve, used + space.free - reserve)
+    most = max(reserve, used + _growth(directory) + space.free - reserve)
     damaged = len({number for number, path in files.aside(directory)})
     return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
 
 
 def is_over(directory: Path, usage: Usage) -> bool:
-    """Whether something has to go: logs count as what they grow to, so that none has to only because they did."""
+    """Whether something has to go."""
+    return usage.used + _growth(directory) > usage.budget
+
+
+def _growth(directory: Path) -> int:
+    """By how much the logs may grow yet: no history has to go only because they do."""
     logs = 0
     for name in (CATALOGUE, LIVE):
         with contextlib.suppress(FileNotFoundError):
             logs += (directory / f"{name}-wal").stat().st_size
-    return usage.used + max(0, LOG_BYTES - logs) > usage.budget
+    return max(0, LOG_BYTES - logs)
 
 
 def is_full(directory: Path) -> bool:
