@@ -14,11 +14,16 @@ from benchmarks.powercuts.store import Store
 # A file system in memory, where there is one: thousands of directories are made.
 MEMORY = Path("/dev/shm")
 ENDLESS_HOURS = 1000.0
+KILLED_BUDGET_BYTES = 2_600_000
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """So many lives of so many hours, each cut `cuts` times and of these `recoveries` again; and so many SIGKILLs."""
+    """So many lives of so many hours, each cut `cuts` times and of these `recoveries` again; and so many SIGKILLs.
+
+    The data directories get these `budgets` in bytes, in turn: with the first nothing has to go in four hours, with the
+    second history is thinned and some of it dropped.
+    """
 
     lives: int = 5
     hours: float = 4.0
@@ -26,6 +31,7 @@ class Campaign:
     recoveries: int = 3
     per_recovery: int = 10
     kills: int = 100
+    budgets: tuple[int, ...] = (4_000_000, 2_600_000)
 
     @property
     def total(self) -> int:
@@ -41,16 +47,17 @@ class Campaign:
 
         with _memory() as work:
             for n in range(self.lives):
-                life = Store(seed + n, self.hours)
+                life = Store(seed + n, self.hours, self.budgets[n % len(self.budgets)])
                 part = cut_power(
                     life, work, seed + n, self.cuts, self.recoveries, self.per_recovery, partial(shown, tally)
                 )
                 tally = tally.joined(part)
-            killed = Store(seed, ENDLESS_HOURS, later_hours=ENDLESS_HOURS, reboots=False)
+            killed = Store(seed, ENDLESS_HOURS, KILLED_BUDGET_BYTES, ENDLESS_HOURS, reboots=False)
             return tally.joined(kill(killed, work, seed, self.kills, partial(shown, tally)))
 
 
-LONG, QUICK = Campaign(), Campaign(lives=1, hours=2.0, cuts=80, recoveries=1, kills=10)
+LONG = Campaign()
+QUICK = Campaign(lives=1, hours=2.0, cuts=80, recoveries=1, kills=10, budgets=(2_400_000,))
 
 
 def measure(seed: int, *, quick: bool = False) -> Tally:

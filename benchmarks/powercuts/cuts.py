@@ -174,7 +174,7 @@ def cut_power(
     Raises Unrecorded when the recorder does not follow, Lost when a life fails without any cut.
     """
     tally = Tally()
-    path, trace = _live(subject, work, Tree(frozenset(), {}), f"life-{seed}", None)
+    path, trace = record_life(subject, work, Tree(frozenset(), {}), f"life-{seed}", None)
     again = set(Random(seed).sample(range(count), recoveries))
     for serial, case in enumerate(cuts_of(subject, path, trace, None, seed, count)):
         verdict = _judge(case, work, tally)
@@ -182,7 +182,7 @@ def cut_power(
         if verdict is None or serial not in again:
             continue
         name = f"recovery-{seed}-{serial}"
-        next_path, next_trace = _live(subject, work, case.tree, name, verdict.kept)
+        next_path, next_trace = record_life(subject, work, case.tree, name, verdict.kept)
         for later in cuts_of(subject, next_path, next_trace, verdict.kept, seed, per_recovery):
             _judge(later, work, tally)
             progress(tally)
@@ -229,7 +229,8 @@ def _judge(case: Case, work: Path, tally: Tally) -> Verdict | None:
     return verdict
 
 
-def _live(subject: Subject, work: Path, before: Tree, name: str, kept: Any) -> tuple[Path, Trace]:
+def record_life(subject: Subject, work: Path, before: Tree, name: str, kept: Any) -> tuple[Path, Trace]:
+    """A life of the program in a directory that begins as `before`, to its end. Raises Lost, Unrecorded."""
     directory, path = work / name, work / f"{name}.trace"
     directory.mkdir()
     before.write(directory)

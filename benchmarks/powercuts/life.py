@@ -30,7 +30,7 @@ from benchmarks.powercuts import street
 STEP = 45  # seconds between commits, and so many messages
 COMMIT = 10  # that a commit takes, at most
 TOKEN_STEPS = 20
-SEAL_ROWS, JOIN, BUDGET_BYTES, COPY_S = 1500, 3, 5_500_000, 1800
+SEAL_ROWS, JOIN, COPY_S = 1500, 3, 1800
 
 
 @dataclass
@@ -59,12 +59,12 @@ def small_limits() -> None:
     upkeep.SCRUB_S = COPY_S
 
 
-def keeper(store: Store, time: Time) -> Upkeep:
+def keeper(store: Store, time: Time, budget_bytes: int) -> Upkeep:
     """Looks after the history of a store in the street's time."""
-    return Upkeep(store, BUDGET_BYTES, monotonic=lambda: float(time.second))
+    return Upkeep(store, budget_bytes, monotonic=lambda: float(time.second))
 
 
-async def live(directory: Path, marks: Path, seed: int, time: Time, hours: float) -> None:
+async def live(directory: Path, marks: Path, seed: int, time: Time, hours: float, budget_bytes: int) -> None:
     """Hear the street from `time` on."""
     handle = os.open(marks, os.O_WRONLY | os.O_APPEND)
 
@@ -76,14 +76,13 @@ async def live(directory: Path, marks: Path, seed: int, time: Time, hours: float
     store = Store(directory, STEP, time.clock())
     try:
         await store.open()
-        await _hear(store, seed, time, hours, say)
+        await _hear(store, keeper(store, time, budget_bytes), seed, time, hours, say)
         await store.close()
     finally:
         await store.disconnect()
 
 
-async def _hear(store: Store, seed: int, time: Time, hours: float, say: Callable[..., None]) -> None:
-    history = keeper(store, time)
+async def _hear(store: Store, history: Upkeep, seed: int, time: Time, hours: float, say: Callable[..., None]) -> None:
     await history.tend()
     await _commit(store)
     say("boot", store.clock.boot, time.boot_second)
@@ -144,9 +143,10 @@ def main() -> None:
         parser.add_argument(name, type=int)
     parser.add_argument("boot_id")
     parser.add_argument("hours", type=float)
+    parser.add_argument("budget_bytes", type=int)
     given = parser.parse_args()
     time = Time(given.second, given.boot_second, given.boot_id)
-    asyncio.run(live(given.directory, given.marks, given.seed, time, given.hours))
+    asyncio.run(live(given.directory, given.marks, given.seed, time, given.hours, given.budget_bytes))
 
 
 if __name__ == "__main__":

@@ -85,10 +85,14 @@ class Found:
 
 @dataclass
 class Store:
-    """The subject: a life of so many hours, and later ones; with `reboots` each is a boot, as after a power cut."""
+    """The subject: a life of so many hours, and later ones; with `reboots` each is a boot, as after a power cut.
+
+    `budget_bytes` holds for the data directory, of which the logs of the databases take 2 MB.
+    """
 
     seed: int
-    hours: float = 4.0
+    hours: float
+    budget_bytes: int
     later_hours: float = 0.3
     reboots: bool = True
     name: str = "store"
@@ -100,7 +104,7 @@ class Store:
         if kept and kept.boot[0] and not self.reboots:
             boot_id, boot_second = kept.boot
         hours = self.later_hours if kept else self.hours
-        words = (directory, marks, self.seed, second, boot_second, boot_id, hours)
+        words = (directory, marks, self.seed, second, boot_second, boot_id, hours, self.budget_bytes)
         return [sys.executable, "-m", "benchmarks.powercuts.life", *map(str, words)]
 
     def check(self, directory: Path, said: Sequence[str], kept: Kept | None) -> Verdict:
@@ -116,7 +120,7 @@ class Store:
             kept, lost_s = _compare(self.seed, found, life, before)
             kept.second = time.second
             _check_times(store, found, kept)
-            history = keeper(store, time)
+            history = keeper(store, time, self.budget_bytes)
             await history.tend()
             begin = time.second
             for number in range(begin, begin + 3 * METERS):
@@ -270,15 +274,15 @@ def _by_meter(boot: int, numbers: range) -> Counter[tuple[int, int]]:
 
 def _check_presence(expected: set[int], numbers: set[int], found: Found, boots: Mapping[int, int]) -> None:
     """Whether all readings are there but for those thinned or dropped."""
-    newest: dict[int, int] = {}
-    for number in sorted(numbers):
-        newest[street.meter_id(number)] = number
+    newest = {meter_id: at for meter_id, (at, _) in found.carried.items()}
+    for meter_id, rows in found.readings.items():
+        newest[meter_id] = max(newest.get(meter_id, 0), rows[-1][0])
     starts = sorted((second, boot) for boot, second in boots.items())
     for number in sorted(expected - numbers):
         second, boot = max(start for start in starts if start[0] <= number)
         dropped = street.BEGIN_UTC_MS + number * 1000 <= found.dropped_to_utc_ms
-        thinned = (boot << BOOT_SHIFT) + (number - second) * 1000 <= found.thinned_to
-        if not dropped and not (thinned and newest.get(street.meter_id(number), 0) > number):
+        at = (boot << BOOT_SHIFT) + (number - second) * 1000
+        if not dropped and not (at <= found.thinned_to and newest.get(street.meter_id(number), 0) > at):
             raise Lost(f"the reading of meter {street.meter_id(number)} at {number} s was acknowledged and is gone")
 
 
