@@ -63,7 +63,7 @@ class View:
         """The connection to a segment. Raises sqlite3.Error."""
         return self.history.segment(row.number)
 
-    def rows(self, row: SegmentRow, query: str, values: Sequence[int]) -> list[tuple[int, ...]]:
+    def rows(self, row: SegmentRow, query: str, values: Sequence[int | str]) -> list[tuple[int, ...]]:
         """What a segment answers, to a query for columns of numbers. Raises Unreadable."""
         try:
             found = self.history.segment(row.number).execute(query, values).fetchall()

@@ -210,7 +210,7 @@ def _periods(history: History, meter: MeterKey, edges: Sequence[int], *, heard: 
     def question(view: View) -> list[Period]:
         number = view.number(meter)
         if number is None:
-            return [Period(*pair, None, None, None) for pair in pairwise(edges)]
+            return [Period(*pair, None, None, 0 if heard else None) for pair in pairwise(edges)]
         shown = registers_at(view, number, edges)
         breaks = Breaks(view, number, shown)
         messages = Messages(view, number, edges[0], edges[-1]) if heard else None

@@ -1,14 +1,14 @@
 """What a register showed, and what happened to it: the last reading that counts at or before an instant.
 
 Each instant is one descent into the tree of the one segment that covers it, since a segment also knows the last
-reading of each meter before it; of instants between which a register stood still only the last needs one.
+reading of each meter before it.
 
 What was imported lies beside in segments of the calendar. Where both tell of a meter, the later reading counts.
 """
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -18,7 +18,11 @@ from appliance.timeline import CALENDAR, boot_of
 
 _LATEST = (
     "SELECT at, consumption FROM reading "
-    f"WHERE meter = ? AND at <= ? AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1"
+    f"WHERE meter = ?1 AND at <= ?2 AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1"
+)
+_LATEST_OF_EACH = (
+    "SELECT i.key, r.at, r.consumption FROM json_each(?2) AS i CROSS JOIN reading AS r ON r.meter = ?1 AND r.at = ("
+    f"SELECT at FROM reading WHERE meter = ?1 AND at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)"
 )
 _LIVE_READINGS = f"SELECT at, consumption FROM reading WHERE id > ? AND meter = ? AND NOT flags & {SUSPECT} ORDER BY id"
 _BREAKS = (
@@ -114,40 +118,27 @@ def _latest(
 ) -> list[Known | None]:
     """The last reading at or before each of `stamps`, of a meter that was first heard at `first_at`."""
     found: list[Known | None] = [None] * len(stamps)
-    places = _Places(segments)
-    for n in range(len(stamps) - 1, -1, -1):
-        stamp = stamps[n]
-        if stamp < first_at:
-            break
-        # The latest first: often it was the latest at the instant before, too.
-        if (later := found[n + 1] if n + 1 < len(stamps) else None) and later.at <= stamp:
-            found[n] = later
-            continue
+    begins = [segment.from_at for segment in segments]
+    asked: dict[int, list[int]] = {}
+    for n, stamp in enumerate(stamps):
         if place := bisect_right(recent, stamp, key=itemgetter(0)):
-            reading: tuple[int, ...] | None = recent[place - 1]
-        else:
-            tried = (view.rows(segment, _LATEST, (number, stamp)) for segment in places.up_to(stamp))
-            reading = next((rows[0] for rows in tried if rows), None)
-        if reading is None:
-            break
-        at, consumption = reading
-        found[n] = Known(view.timeline.utc_ms(at), at, consumption)
+            at, consumption = recent[place - 1]
+            found[n] = Known(view.timeline.utc_ms(at), at, consumption)
+        elif segments and stamp >= first_at:
+            place = max(0, bisect_right(begins, stamp) - 1)
+            # A segment knows of each meter what preceded it, though the one before be damaged or dropped; and a
+            # receiver that lags tells of messages from before a segment began.
+            place += place + 1 < len(segments) and stamp > segments[place].to_at - QUARTER_MS
+            asked.setdefault(place, []).append(n)
+    # Each in ascending order, as they lie in the file: so the next pages are often read ahead.
+    for place in range(len(segments) - 1, -1, -1):
+        waiting = asked.get(place, [])
+        if waiting and view.rows(segments[place], _LATEST, (number, stamps[waiting[-1]])):
+            values = (number, json.dumps([stamps[n] for n in waiting]))
+            for n, at, consumption in view.rows(segments[place], _LATEST_OF_EACH, values):
+                found[waiting[n]] = Known(view.timeline.utc_ms(at), at, consumption)
+        # Segments overlap by what was under way; and where one is missing, so may be the copies of what preceded.
+        missing = [n for n in waiting if found[n] is None]
+        if missing:
+            asked[place - 1] = sorted(asked.get(place - 1, []) + missing)
     return found
-
-
-class _Places:
-    """Which segments to ask, and in what order."""
-
-    def __init__(self, segments: Sequence[SegmentRow]) -> None:
-        self._segments = segments
-        self._begins = [segment.from_at for segment in segments]
-
-    def up_to(self, stamp: int) -> Iterator[SegmentRow]:
-        """The segments that may hold the last reading at or before a stamp, the likeliest first."""
-        place = bisect_right(self._begins, stamp) - 1
-        # A segment knows of each meter what preceded it, though the one before be damaged or dropped; and a receiver
-        # that lags tells of messages from before a segment began.
-        if place < 0 or stamp > self._segments[place].to_at - QUARTER_MS:
-            yield from self._segments[place + 1 : place + 2]
-        # Where segments are missing, so may be the copies of what preceded.
-        yield from (self._segments[earlier] for earlier in range(place, -1, -1))
