@@ -24,10 +24,10 @@ FORMATS = ("json", "csv", "plain", "rtlamr")
 SAMPLE_FORMATS = ("cu8", "cs8", "cs16", "cf32")
 # Commands on what is kept: the module with their `add_arguments` and `run`, and what they do.
 DATA_COMMANDS = {
-    "backup": ("appliance.store.backup", "write all that is kept into one encrypted file"),
-    "restore": ("appliance.store.restore_command", "put a backup in the place of what is kept"),
-    "export": ("appliance.store.export", "print the readings that are kept"),
-    "import": ("appliance.store.import_command", "take over the readings that rtlamr has logged"),
+    "backup": ("appliance.store.backup.backup_command", "write all that is kept into one encrypted file"),
+    "restore": ("appliance.store.backup.restore_command", "put a backup in the place of what is kept"),
+    "export": ("appliance.store.transfer.export_command", "print the readings that are kept"),
+    "import": ("appliance.store.transfer.import_command", "take over the readings that rtlamr has logged"),
 }
 
 

@@ -109,7 +109,10 @@ def _segment(made: Made, number: int, rank: int, begin: int, end: int) -> Segmen
         segment.execute(f"INSERT INTO meter {METER}", {"meters": made.meters})
         for meter in range(1, made.meters + 1):
             values = {"meter": meter, "change": made.change_ms}
-            reading, first, last = _reading(f"CASE n WHEN :first THEN {CARRIED} ELSE 0 END"), *_changes(made, begin, end)
+            reading, first, last = (
+                _reading(f"CASE n WHEN :first THEN {CARRIED} ELSE 0 END"),
+                *_changes(made, begin, end),
+            )
             segment.execute(f"INSERT INTO reading {reading}", values | {"first": max(0, first - 1), "last": last})
             quarters = {"first": begin // QUARTER_MS, "last": end // QUARTER_MS - 1}
             segment.execute(f"INSERT INTO reception {_reception()}", values | quarters)

@@ -23,11 +23,13 @@ import aiosqlite
 from appliance.clock import Clock
 from appliance.fixes import Fix
 from appliance.model import Message
-from appliance.store import catalogue, live, restore
+from appliance.store import catalogue, live
+from appliance.store.backup import restore
 from appliance.store.history import History
 from appliance.store.ledger import Batch, Ledger
 from appliance.store.limits import Bucket
-from appliance.store.recovery import Finding, prepare
+from appliance.store.repair.recovery import Finding, prepare
+from appliance.store.repair.soundness import is_damage
 from appliance.store.rows import QUARTER_MS, Event, EventKind, MeterKey, MeterRow, SegmentRow, StoreStatus
 from appliance.store.schema import (
     BUSY_TIMEOUT_S,
@@ -39,7 +41,6 @@ from appliance.store.schema import (
     read_only,
     segment_path,
 )
-from appliance.store.soundness import is_damage
 from appliance.timeline import BOOT_SHIFT, Boot
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.store import files, recovery, segments
+from appliance.store import files, segments
+from appliance.store.repair import recovery
 from appliance.store.schema import CATALOGUE, HISTORY, LIVE, MIGRATIONS, Kind, migrate
 from tests.store.box import ask
 

@@ -19,13 +19,15 @@ import os
 import sqlite3
 from pathlib import Path
 
-from appliance.store import catalogue, rebuild, restore, salvage
+from appliance.store import catalogue
+from appliance.store.backup import restore
 from appliance.store.files import create, next_number, remove, set_aside
 from appliance.store.live import TABLES
+from appliance.store.repair import rebuild, salvage
+from appliance.store.repair.soundness import DAMAGE_TOLD, is_damage, refuse_later, sound
 from appliance.store.rows import EventKind, SegmentRow
 from appliance.store.schema import CATALOGUE, HANDOVER, HISTORY, LIVE, check_version, read_only, segment_path, sums_path
 from appliance.store.segments import PART, describe, digest, intact
-from appliance.store.soundness import DAMAGE_TOLD, is_damage, refuse_later, sound
 from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 log = logging.getLogger(__name__)

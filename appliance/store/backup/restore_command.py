@@ -19,13 +19,13 @@ from typing import Any, BinaryIO
 from appliance import config
 from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
-from appliance.store import archive, passphrase, restore
-from appliance.store.container import Opener
+from appliance.store.backup import archive, passphrase, restore
+from appliance.store.backup.container import Opener
+from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
+from appliance.store.backup.snapshot import REPLACED
 from appliance.store.lock import sole_user
-from appliance.store.restore import ABOUT, FORMAT, PART, READY
 from appliance.store.schema import DAMAGED, HANDOVER
 from appliance.store.segments import sync
-from appliance.store.snapshot import REPLACED
 
 POLL_S = 0.5
 PATIENCE_S = 600

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import InputError, StoreError
-from appliance.store import archive
+from appliance.store.backup import archive
 
 NAMES = st.lists(st.text("abcdefg012ñ-", min_size=1, max_size=12), min_size=1, max_size=4).map("/".join)
 

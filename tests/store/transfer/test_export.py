@@ -17,9 +17,9 @@ from appliance.cli import main
 from appliance.clock import Clock
 from appliance.errors import StoreError
 from appliance.model import Message, commodity_of, parse_time
-from appliance.store.export import FIELDS, Reader, Span
 from appliance.store.history import opened
 from appliance.store.schema import segment_path
+from appliance.store.transfer.export_command import FIELDS, Reader, Span
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 
@@ -100,7 +100,7 @@ def machine_import(machine: Machine) -> int:
     done = subprocess.run(
         [sys.executable, "-m", "appliance", "import", "log", "--config", str(machine.config)],
         cwd=machine.folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
         capture_output=True,
         timeout=60,
         check=False,

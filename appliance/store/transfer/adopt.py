@@ -18,10 +18,10 @@ from pathlib import Path
 
 from appliance.errors import StoreTooNew
 from appliance.store import catalogue, files, live
+from appliance.store.repair.soundness import is_damage
 from appliance.store.rows import SUSPECT, MeterRow, SegmentRow
 from appliance.store.schema import BUSY_TIMEOUT_S, CATALOGUE, HANDOVER, check_version, read_only, segment_path
 from appliance.store.segments import build
-from appliance.store.soundness import is_damage
 from appliance.store.writer import MOST_METERS, Store
 from appliance.timeline import BOOT_SHIFT
 

@@ -14,12 +14,13 @@ import pytest
 from appliance.cli import main
 from appliance.errors import StoreError
 from appliance.model import Message
-from appliance.store import adopt, import_command, import_file, queries
+from appliance.store import queries
 from appliance.store.history import opened
 from appliance.store.lock import sole_user
-from appliance.store.logs import parse
 from appliance.store.rows import MeterKey, SegmentRow
 from appliance.store.schema import CATALOGUE, read_only, segment_path
+from appliance.store.transfer import adopt, import_command, import_file
+from appliance.store.transfer.logs import parse
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from appliance.store import files, queries, recovery, segments, upkeep
+from appliance.store import files, queries, segments, upkeep
 from appliance.store.history import opened
+from appliance.store.repair import recovery
 from appliance.store.rows import MeterKey
 from appliance.store.schema import (
     CATALOGUE,

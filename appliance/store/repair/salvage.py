@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.store import pages
 from appliance.store.live import TABLES, last_id
-from appliance.store.pages import Value
+from appliance.store.repair import pages
+from appliance.store.repair.pages import Value
+from appliance.store.repair.soundness import DAMAGE_TOLD
 from appliance.store.rows import CARRIED, SUSPECT, SegmentRow
 from appliance.store.schema import (
     CATALOGUE,
@@ -28,7 +29,6 @@ from appliance.store.schema import (
     sums_path,
 )
 from appliance.store.segments import SUM_BYTES, build
-from appliance.store.soundness import DAMAGE_TOLD
 from appliance.timeline import BOOT_SHIFT, boot_of
 
 Row = tuple[Value, ...]

@@ -16,11 +16,11 @@ import pytest
 
 from appliance.cli import main
 from appliance.errors import StoreError
-from appliance.store import archive, backup, restore, restore_command, snapshot
-from appliance.store.container import Cost, Opener
+from appliance.store.backup import archive, backup_command, restore, restore_command, snapshot
+from appliance.store.backup.container import Cost, Opener
 from appliance.store.lock import sole_user
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
-from tests.store import data_directory
+from tests.store.backup import data_directory
 
 QUICK = Cost(log2_n=1, r=1, p=1)
 SECRET = "correcto caballo batería"
@@ -73,7 +73,7 @@ def test_it_holds_everything_but_what_passes(data: Path, tmp_path: Path) -> None
     (data / "outbox").mkdir()
     (data / "outbox" / "000001.dsse").write_text("batch")
     (data / "link").symlink_to("/etc/passwd")
-    assert backup.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK) == []
+    assert backup_command.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK) == []
     found = contents(tmp_path / "b")
     segments = [f"history/00000{n}.{kind}" for n in (1, 2, 3) for kind in ("db", "sums")]
     assert list(found) == ["backup.json", LIVE, CATALOGUE, *segments, "identity/key.pem", "outbox/000001.dsse"]
@@ -98,7 +98,7 @@ def test_the_writer_is_not_disturbed_and_its_log_is_copied_too(data: Path, tmp_p
         logs = [data / f"{name}-wal" for name in (CATALOGUE, LIVE)]
         before = [path.read_bytes() for path in logs]
         assert all(before)
-        backup.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK)
+        backup_command.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK)
         assert [path.read_bytes() for path in logs] == before
     (tmp_path / "copy.db").write_bytes(contents(tmp_path / "b")[CATALOGUE])
     with contextlib.closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
@@ -264,7 +264,7 @@ class Failing(io.BytesIO):
 
 def test_a_page_that_the_card_cannot_read_is_left_blank() -> None:
     content = os.urandom(5 * 4096 + 100)
-    source = backup.Lenient(Failing(content))
+    source = backup_command.Lenient(Failing(content))
     found = source.read(2 * 4096) + source.read(1 << 20)
     assert found == content[: 3 * 4096] + bytes(4096) + content[4 * 4096 :]
     assert source.unreadable == 1
@@ -277,7 +277,7 @@ def test_a_damaged_database_is_said(data: Path, tmp_path: Path, name: str) -> No
     content[100:3000] = os.urandom(2900)
     (data / name).write_bytes(content)
     with pytest.raises(StoreError, match=r"damaged|malformed"):
-        backup.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK)
+        backup_command.backup(data, tmp_path / "b", SECRET, ABOUT, progress, QUICK)
     assert not list(tmp_path.glob("b*"))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.errors import InputError
-from appliance.store.container import CHUNK_BYTES, HEADER_BYTES, MAGIC, TAG_BYTES, Cost, Opener, Sealer
+from appliance.store.backup.container import CHUNK_BYTES, HEADER_BYTES, MAGIC, TAG_BYTES, Cost, Opener, Sealer
 
 PASSPHRASE = "correcto caballo batería"
 QUICK = Cost(log2_n=1, r=1, p=1)

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.store.files import publish, set_aside
+from appliance.store.repair.soundness import DAMAGE_TOLD, sound
 from appliance.store.rows import SUSPECT
 from appliance.store.schema import CATALOGUE, COPY, HISTORY, LIVE, migrate, read_only
 from appliance.store.segments import PART
-from appliance.store.soundness import DAMAGE_TOLD, sound
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.errors import InputError
 from appliance.model import Message
-from appliance.store.logs import LONGEST_LINE_BYTES, Log, Refusal, Tally, messages, parse
+from appliance.store.transfer.logs import LONGEST_LINE_BYTES, Log, Refusal, Tally, messages, parse
 
 LINE = (
     b'{"Time":"2016-04-01T12:24:59.02505069-03:00","Offset":0,"Length":35840,"Message":'

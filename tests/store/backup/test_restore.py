@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from appliance.errors import InputError, StoreTooNew
-from appliance.store import queries, restore
+from appliance.store import queries
+from appliance.store.backup import restore
 from appliance.store.history import opened
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
 from appliance.store.writer import Store
-from tests.store import data_directory
+from tests.store.backup import data_directory
 
 NEW = {
     "catalogue.db": "new",

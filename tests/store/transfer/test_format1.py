@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.store import format1, queries
+from appliance.store import queries
 from appliance.store.rows import MeterKey
 from appliance.store.schema import DAMAGED, HANDOVER
+from appliance.store.transfer import format1
 from appliance.store.writer import Store
 from tests.store.box import Box, ask, spoil
 
-FIXTURE = Path(__file__).parent / "fixtures" / "readings-1.db"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "readings-1.db"
 START_MS = round(datetime(2025, 11, 1, 12, tzinfo=UTC).timestamp() * 1000)
 ELECTRIC, RADIO, GAS = MeterKey("scm", 60_243_827, False), MeterKey("scm+", 7, True), MeterKey("scm", 8, False)
 PAGE_BYTES = 4096

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.store import pages
+from appliance.store.repair import pages
 
 PAGE_BYTES = 1024
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from appliance.errors import StoreTooNew
-from appliance.store import files, recovery, upkeep
+from appliance.store import files, upkeep
+from appliance.store.repair import recovery
 from appliance.store.schema import CATALOGUE, COPY, DAMAGED, HISTORY, LIVE, sums_path
 from tests.store.box import Box, ask, contents, flip, is_whole, spoil
 

@@ -24,12 +24,12 @@ from appliance import __version__, config
 from appliance.errors import InputError, StoreError, UsageError
 from appliance.model import format_time
 from appliance.progress import Progress
-from appliance.store import archive, passphrase
-from appliance.store.container import USUAL, Cost, Sealer
-from appliance.store.restore import ABOUT, FORMAT
+from appliance.store.backup import archive, passphrase
+from appliance.store.backup.container import USUAL, Cost, Sealer
+from appliance.store.backup.restore import ABOUT, FORMAT
+from appliance.store.backup.snapshot import Snapshot, others, snapshot
 from appliance.store.schema import CATALOGUE, SEGMENT_PAGE_BYTES
 from appliance.store.segments import sync
-from appliance.store.snapshot import Snapshot, others, snapshot
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

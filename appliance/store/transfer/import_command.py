@@ -17,12 +17,13 @@ from pathlib import Path
 from appliance import config
 from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
-from appliance.store import import_file, queries
-from appliance.store.adopt import waiting
+from appliance.store import queries
 from appliance.store.history import opened
 from appliance.store.lock import sole_user
-from appliance.store.logs import Log, Tally
 from appliance.store.schema import in_words
+from appliance.store.transfer import import_file
+from appliance.store.transfer.adopt import waiting
+from appliance.store.transfer.logs import Log, Tally
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 

@@ -1,0 +1,1 @@
+"""Backup and restore: all that an appliance knows in one encrypted file, and back."""
