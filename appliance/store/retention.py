@@ -4,6 +4,9 @@ History is first thinned to a reading per meter and day, all of it, the oldest s
 is unlinked, but never the newest, which knows the last reading of every meter. Each is told by an event; events stay
 in the catalogue. On a card so full that not even the catalogue can be written to, the oldest segment is unlinked
 before that is noted.
+
+What a restore replaced is a person's to delete: it counts against no budget, and goes only when the card is so full
+that history would have to.
 """
 
 import asyncio
@@ -16,6 +19,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from appliance.store import files, segments
+from appliance.store.backup.snapshot import REPLACED
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
 from appliance.store.schema import (
@@ -51,6 +55,9 @@ async def stay_within(
             return
         if usage.damaged_files:
             await asyncio.to_thread(remove_oldest_aside, store.directory)
+        elif (old := replaced(store.directory)) and is_over(store.directory, measure(store.directory, None)):
+            await asyncio.to_thread(shutil.rmtree, old[0])
+            store.record("replaced_removed", {"folder": old[0].name})
         elif whole := next((row for row in store.segments if row.rank != DAYS), None):
             if await is_intact(whole):
                 await _thin(store, whole, enter)
@@ -101,11 +108,12 @@ def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
     """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    used = 0
+    used, apart = 0, replaced(directory)
     for path in directory.rglob("*"):
         # Files come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):
-            used += path.lstat().st_size if path.is_file() else 0
+            if path.is_file() and not any(path.is_relative_to(folder) for folder in apart):
+                used += path.lstat().st_size
     space = shutil.disk_usage(directory)
     reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
     # As much is left to the history, too: others that fill the card do not get all of it.
@@ -133,6 +141,11 @@ def is_full(directory: Path) -> bool:
     return shutil.disk_usage(directory).free < LEAST_FREE_BYTES
 
 
+def replaced(directory: Path) -> list[Path]:
+    """What restores took the place of, the oldest first."""
+    return sorted(path for path in directory.glob(f"{REPLACED}*") if path.is_dir() and not path.is_symlink())
+
+
 def remove_oldest_aside(directory: Path) -> None:
     """Delete what was set aside first, with what belongs to it. Raises OSError."""
     aside = files.aside(directory)
@@ -151,6 +164,10 @@ def make_room(directory: Path, budget_bytes: int | None) -> None:
         return
     if usage.damaged_files:
         remove_oldest_aside(directory)
+        return
+    if old := replaced(directory):
+        log.error("store=%s card full, removed %s", directory, old[0].name)
+        shutil.rmtree(old[0])
         return
     found = []
     for path in (directory / HISTORY).glob("[0-9]*.db"):

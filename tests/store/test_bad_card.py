@@ -210,6 +210,38 @@ async def test_a_card_that_others_filled_is_not_the_end(box: Box, tmp_path: Path
     assert is_whole(box.directory)
 
 
+@pytest.mark.parametrize("at_start", [False, True])
+async def test_what_a_restore_replaced_goes_before_history(
+    box: Box, tmp_path: Path, small_card: Remount, at_start: bool
+) -> None:
+    await box.sealed(3, minutes=60)
+    listed = box.listed()
+    older, newer = (box.directory / f"replaced-2026030{day}T000000Z" for day in (1, 2))
+    for folder in (older, newer):
+        folder.mkdir()
+    (older / "catalogue.db").write_bytes(bytes(1_400_000))
+    store = Store(box.directory, 60, box.clock())
+    if not at_start:
+        await store.open()
+    with (newer / "catalogue.db").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    if at_start:
+        await store.open()
+    try:
+        keeper = box.upkeep(store)
+        for _ in range(3):
+            box.hear(store, 1)
+            with contextlib.suppress(*FAULTS):
+                await keeper.tend()
+            await store.commit()
+        assert (store.trouble, store.segments) == ("", listed)
+        assert list(box.directory.glob("replaced-*")) == [newer]
+    finally:
+        await store.close()
+    assert is_whole(box.directory)
+
+
 async def test_the_writer_goes_on_asking_but_not_without_a_pause(box: Box, tmp_path: Path, small_card: Remount) -> None:
     reports: list[str] = []
     tries = 0

@@ -123,6 +123,21 @@ async def test_the_oldest_is_dropped_first(days: Box) -> None:
         assert store.segments == listed[1:]
 
 
+async def test_what_a_restore_replaced_counts_against_no_budget(days: Box) -> None:
+    old = days.directory / "replaced-20260301T000000Z"
+    old.mkdir()
+    async with days.store() as store:
+        used, listed = with_full_logs(days), store.segments
+        (old / "catalogue.db").write_bytes(bytes(400_000))
+        await days.upkeep(store, used + 1000).tend()
+        assert (store.segments, days.events("history_thinned")) == (listed, [])
+        assert (old / "catalogue.db").stat().st_size == 400_000
+        # Of a small budget it is the history that goes.
+        await days.upkeep(store, used - 100_000).tend()
+        assert store.segments != listed
+    assert old.exists()
+
+
 def test_others_that_fill_the_card_do_not_get_all(box: Box) -> None:
     box.directory.mkdir()
     usage = measure(box.directory, None)
