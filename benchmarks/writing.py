@@ -19,7 +19,7 @@ from pathlib import Path
 
 from appliance.clock import Clock, KernelTime
 from appliance.model import Message
-from appliance.store.upkeep import TICK_S, Upkeep
+from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Street:
             number = self._sent % self._meters
             self._sent += 1
             # Each meter brings its register up to date at a moment of its own.
-            register = 1000 * number + int((now_s + 7.3 * number) // self._change_s) * 2
+            register = 1_000_000 + 10_007 * number + int((now_s + 7.3 * number) // self._change_s) * 2
             yield Message(
                 time=START + timedelta(milliseconds=self.now_ms), protocol="scm", meter_id=10_000_000 + 37 * number,
                 endpoint_type=7, commodity="electric", tamper_phy=0, tamper_enc=0, consumption=register, checksum=0,
@@ -65,20 +65,21 @@ class Street:
             )  # fmt: skip
 
 
-async def live(directory: Path, street: Street, hours: float) -> Store:
-    """Run a store in `directory` for some hours of the street, commits and upkeep as in the running appliance."""
+async def live(directory: Path, street: Street, hours: float) -> None:
+    """Run a store in `directory` for some hours of the street, with commits and upkeep."""
     store = Store(directory, COMMIT_S, street.clock())
     await store.open()
     upkeep = Upkeep(store, monotonic=lambda: street.now_ms / 1000)
-    ticks = round(COMMIT_S / TICK_S)
     for n in range(round(hours * 3600 / COMMIT_S)):
         for message in street.messages(COMMIT_S):
             store.hear(message, False)
         if trouble := await store.commit():
             raise SystemExit(f"the store says: {trouble}")
-        if n % ticks == 0:
-            await upkeep.tend()
-    return store
+        await upkeep.tend()
+        if n % 72 == 0:
+            print(f"\r  written: hour {n // 72} of {hours:.0f} ", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    await store.close()
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,11 @@ def measure(meters: int = 300, hours: float = 24.0) -> Written:
     """Feed a store for so long and see what was written. The first hour, when everything is new, counts too."""
     with card() as (directory, sectors):
         before, before_device = _write_bytes(), sectors()
-        store = asyncio.run(_fed(directory, Street(meters, 30.0, 300.0), hours))
-        del store
+        asyncio.run(live(directory, Street(meters, 30.0, 300.0), hours))
         os.sync()
         seconds = hours * 3600
         device = None if before_device is None else ((sectors() or 0) - before_device) * 512 / seconds
         return Written((_write_bytes() - before) / seconds, device)
-
-
-async def _fed(directory: Path, street: Street, hours: float) -> None:
-    store = await live(directory, street, hours)
-    await store.close()
 
 
 @contextlib.contextmanager
