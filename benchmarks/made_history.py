@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.fixes import Fix
 from appliance.store import catalogue, live, segments
 from appliance.store.files import create
 from appliance.store.history import History
 from appliance.store.rows import CARRIED, QUARTER_MS, MeterKey, Reception, SegmentRow
 from appliance.store.schema import CATALOGUE, HISTORY, LIVE
 from appliance.store.upkeep import JOIN, SEAL_ROWS
-from appliance.timeline import BOOT_SHIFT, Boot, Fix, Timeline
+from appliance.timeline import BOOT_SHIFT, Boot, Timeline
 
 START_MS = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 DAY_MS = 24 * 3_600_000

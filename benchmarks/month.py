@@ -71,7 +71,7 @@ def measure(*, quick: bool = False) -> Memory:
 
 @contextlib.contextmanager
 def _appliance(directory: Path, days: int) -> Iterator[Iterator[str]]:
-    """The running appliance's lines; told to stop at the end if it did not."""
+    """The running appliance's lines; it is killed at the end if it did not stop."""
     fifo, config = directory / "go-on", directory / "appliance.toml"
     os.mkfifo(fifo)
     street = [sys.executable, "-m", "benchmarks.hurried", "street", str(fifo), str(METERS), str(EVERY_S), str(CHANGE_S)]
@@ -86,7 +86,7 @@ def _appliance(directory: Path, days: int) -> Iterator[Iterator[str]]:
             assert child.stdout is not None
             yield child.stdout
         finally:
-            child.terminate()
+            child.kill()
 
 
 def _look(port: str) -> None:

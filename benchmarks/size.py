@@ -55,8 +55,9 @@ class Size:
         )
 
 
+THESIS = "50 meters, 3 messages/s"
 STREETS = {
-    "50 meters, 3 messages/s": (50, 50 / 3, 300.0),
+    THESIS: (50, 50 / 3, 300.0),
     "300 meters, every 30 s": (300, 30.0, 300.0),
     "50 meters, 3 messages/s, each another register": (50, 50 / 3, 50 / 3),
 }
