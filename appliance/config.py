@@ -1,7 +1,8 @@
 """The settings: one TOML file read into frozen dataclasses, each wrong entry refused by name.
 
-`load` refuses a file with any wrong entry. `read`, for the appliance that runs, keeps what can be used and tells
-what is wrong beside it: a wrong `[[receiver]]` is left out, of `[site]` and `[web]` what is wrong gets its default.
+`read`, for the appliance that runs, keeps what can be used and tells what is wrong beside it: a wrong `[[receiver]]` is
+left out, of `[site]` and `[web]` what is wrong gets its default. `load`, for commands on what is kept, does the same
+without telling, and refuses a file only where it is not sure where readings belong.
 
 Every setting is a field with its default, unit, limits and help beside it; `docs/configuration.md` is made
 from these fields by `tests/test_config.py`, which fails when the two differ.
@@ -206,20 +207,28 @@ class Draft:
     @property
     def keeps(self) -> bool:
         """Whether it is sure where readings belong, so that receiving and storing may start."""
-        return not any(wrong.part in ("file", "store") for wrong in self.wrong)
+        return not any(wrong.part in KEEPING for wrong in self.wrong)
 
 
 TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "receiver": Receiver}
 REPEATED = "receiver"
+# What must be right before anything is kept or looked for: else it is not sure where readings belong.
+KEEPING = ("file", "store")
 
 
 def load(path: Path | None = None) -> Config:
     """The settings of `path`, else of the first of `SEARCHED` that exists, else the defaults.
 
-    Raises ConfigError naming the file and every entry that is wrong.
+    A receiver that is set wrongly is no reason to refuse a backup: what is wrong elsewhere than in `KEEPING` is left
+    out or at its default. Raises ConfigError naming the file and every entry of those that is wrong.
     """
     path = find(path)
-    return Config() if path is None else parse(_document(path), str(path))
+    if path is None:
+        return Config()
+    config, wrong = _examine(_document(path))
+    if words := [one.words for one in wrong if one.part in KEEPING]:
+        raise ConfigError(f"{path}: {'; '.join(words)}")
+    return config
 
 
 def read(path: Path | None = None) -> Draft:
@@ -245,11 +254,11 @@ def find(path: Path | None) -> Path | None:
     return path or next((p for p in SEARCHED if p.exists()), None)
 
 
-def parse(document: Mapping[str, Any], where: str = "configuration") -> Config:
-    """The settings of a TOML document; `where` names it in errors. Raises ConfigError."""
+def parse(document: Mapping[str, Any]) -> Config:
+    """The settings of a TOML document. Raises ConfigError naming every entry that is wrong."""
     config, wrong = _examine(document)
     if wrong:
-        raise ConfigError(f"{where}: " + "; ".join(one.words for one in wrong))
+        raise ConfigError("; ".join(one.words for one in wrong))
     return config
 
 

@@ -133,7 +133,7 @@ def test_what_is_wrong_is_named(document: dict[str, Any], words: str) -> None:
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
-    with pytest.raises(ConfigError, match=r"^configuration: web\.port .*; site\.nam .*name"):
+    with pytest.raises(ConfigError, match=r"^web\.port .*; site\.nam .*name"):
         parse({"web": {"port": -1}, "site": {"nam": "x"}})
 
 
@@ -152,6 +152,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"{path}: {words}"):
+        load(path)
+
+
+def test_what_is_kept_is_reached_though_a_receiver_is_set_wrongly(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.toml"
+    wrong = '[web]\nport = "no"\n[[receiver]]\nsorce = "simulated"\n'
+    path.write_text(f'{wrong}[store]\ndirectory = "/somewhere"\n')
+    assert load(path).store.directory == Path("/somewhere")
+    path.write_text(f"{wrong}[store]\ndirectory = 5\n")
+    with pytest.raises(ConfigError, match=f"^{path}: store.directory = 5 must be a path$"):
         load(path)
 
 
