@@ -14,7 +14,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Source = Literal["ntp", "rtc", "receipt", "browser"]
 # In order of trust.
@@ -44,6 +44,21 @@ def drift_ms(elapsed_ms: int) -> int:
     return -(-abs(elapsed_ms) * DRIFT_PPM // _MILLION)
 
 
+class Piece(NamedTuple):
+    """A straight piece of the way from a boot's clock to UTC: `rise_ms` of UTC in `run_ms`, through a point."""
+
+    from_ms: float
+    to_ms: float
+    at_ms: int
+    at_utc_ms: int
+    rise_ms: int
+    run_ms: int
+
+    def utc_ms(self, ms: int) -> int:
+        """UTC at `ms` after the boot began, in milliseconds since 1970."""
+        return self.at_utc_ms + (ms - self.at_ms) * self.rise_ms // self.run_ms
+
+
 class Course:
     """UTC along one boot, from the fixes that hold together: a line through them, never decreasing.
 
@@ -66,13 +81,18 @@ class Course:
 
     def utc_ms(self, ms: int) -> int:
         """UTC at `ms` after the boot began, in milliseconds since 1970."""
+        return self.piece(ms).utc_ms(ms)
+
+    def piece(self, ms: int) -> Piece:
+        """The straight piece of the course that `ms` lies on."""
         after = bisect_right(self._ms, ms)
-        if after in (0, len(self._ms)):
-            near = min(after, len(self._ms) - 1)
-            return self._utc_ms[near] + ms - self._ms[near]
+        if not after:
+            return Piece(-math.inf, self._ms[0], self._ms[0], self._utc_ms[0], 1, 1)
+        if after == len(self._ms):
+            return Piece(self._ms[-1], math.inf, self._ms[-1], self._utc_ms[-1], 1, 1)
         start_ms, start_utc_ms = self._ms[after - 1], self._utc_ms[after - 1]
         rise_ms, run_ms = self._utc_ms[after] - start_utc_ms, self._ms[after] - start_ms
-        return start_utc_ms + (ms - start_ms) * rise_ms // run_ms
+        return Piece(start_ms, self._ms[after], start_ms, start_utc_ms, rise_ms, run_ms)
 
     def uncertainty_ms(self, ms: int) -> int:
         """The truth lies no further than this from `utc_ms(ms)`, if the sources told the truth."""

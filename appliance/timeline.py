@@ -12,10 +12,10 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from appliance.boot_order import FLOOR_UTC_MS, bounds, without_contradictions
-from appliance.fixes import Course, Fix, Source, drift_ms
+from appliance.fixes import Course, Fix, Piece, Source, drift_ms
 
 BOOT_SHIFT = 42
 CALENDAR = 0
@@ -69,6 +69,19 @@ class Moment:
     source: Source | Literal["estimate", "calendar"]
 
 
+class _Line(NamedTuple):
+    """Where a piece is the whole truth: from one stamp to another nothing moves what it tells."""
+
+    first: int
+    last: int
+    first_utc_ms: int
+    last_utc_ms: int
+    at: int
+    at_utc_ms: int
+    rise_ms: int
+    run_ms: int
+
+
 class Timeline:
     """UTC of every stamp of the boots given. The order in which boots and fixes are given does not matter."""
 
@@ -90,6 +103,8 @@ class Timeline:
         courses = [Course(fixes_of[n]) if fixes_of[n] else None for n in self._numbers]
         self._courses = without_contradictions(courses, self._last_ms)
         self._lay_out()
+        # Of thousands of instants that a question asks for, the next mostly lies on the piece of the last.
+        self._line = _Line(0, -1, 0, -1, 0, 0, 1, 1)
 
     def _lay_out(self) -> None:
         """Places the beginning and the end of each boot, in order, within what is known of them."""
@@ -114,11 +129,17 @@ class Timeline:
 
         A boot that the timeline does not know is taken to lie where the one before it ended.
         """
+        line = self._line
+        if line.first <= stamp <= line.last:
+            return line.at_utc_ms + (stamp - line.at) * line.rise_ms // line.run_ms
         boot, ms = boot_of(stamp), ms_of(stamp)
         if boot == CALENDAR:
             return ms
         place = self._place.get(boot)
-        return self._unknown_utc_ms(boot) if place is None else self._utc_ms(place, ms)
+        if place is None:
+            return self._unknown_utc_ms(boot)
+        self._remember(place, ms)
+        return self._utc_ms(place, ms)
 
     def moment(self, stamp: int) -> Moment:
         """UTC, with its uncertainty and the most trusted source behind it."""
@@ -145,6 +166,9 @@ class Timeline:
 
         The last boot is taken to run on for ever.
         """
+        line = self._line
+        if line.first_utc_ms < utc_ms <= line.last_utc_ms:
+            return line.at - (line.at_utc_ms - utc_ms) * line.run_ms // line.rise_ms
         if not self._boots:
             return stamp(1, 0)
         place = min(bisect_left(self._reached, utc_ms), len(self._boots) - 1)
@@ -161,6 +185,7 @@ class Timeline:
             else:
                 most = middle
             middle += short_ms or -1
+        self._remember(place, least)
         return stamp(self._numbers[place], least)
 
     def _utc_ms(self, place: int, ms: int) -> int:
@@ -169,10 +194,27 @@ class Timeline:
         return utc_ms if place + 1 == len(self._starts) else min(utc_ms, self._starts[place + 1])
 
     def _unmoved_utc_ms(self, place: int, ms: int) -> int:
+        return self._piece(place, ms).utc_ms(ms)
+
+    def _piece(self, place: int, ms: int) -> Piece:
         if course := self._courses[place]:
-            return course.utc_ms(ms)
+            return course.piece(ms)
         (start, end), last_ms = self._ends[place], self._last_ms[place]
-        return end + ms - last_ms if ms >= last_ms else start + ms * (end - start) // last_ms
+        if ms >= last_ms:
+            return Piece(last_ms, math.inf, last_ms, end, 1, 1)
+        return Piece(0, last_ms, 0, start, end - start, last_ms)
+
+    def _remember(self, place: int, ms: int) -> None:
+        """Keep the piece that `ms` lies on, if no boot before or after moves any of it."""
+        piece, is_last = self._piece(place, ms), place + 1 == len(self._boots)
+        first = int(max(piece.from_ms, 0))
+        last = int(min(piece.to_ms, MS_LIMIT - 1 if is_last else self._last_ms[place]))
+        first_utc_ms, last_utc_ms = piece.utc_ms(first), piece.utc_ms(last)
+        moved = first_utc_ms < self._starts[place] or not (is_last or last_utc_ms <= self._starts[place + 1])
+        if first <= ms <= last and piece.rise_ms > 0 and not moved:
+            base = self._numbers[place] << BOOT_SHIFT
+            ends = (base + first, base + last, first_utc_ms, last_utc_ms)
+            self._line = _Line(*ends, base + piece.at_ms, piece.at_utc_ms, piece.rise_ms, piece.run_ms)
 
     def _unknown_utc_ms(self, boot: int) -> int:
         place = bisect_right(self._numbers, boot) - 1
