@@ -7,10 +7,11 @@ since nothing is written, a read-only or full card can be locked too.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from appliance.errors import AlreadyRunning, StoreError
+from appliance.store.schema import HANDOVER
 
 
 @contextmanager
@@ -33,3 +34,18 @@ def sole_user(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def sole_bringer(directory: Path) -> Iterator[None]:
+    """Hold `handover/`, for one command at a time that brings data, beside whoever writes it.
+
+    Raises AlreadyRunning when another holds it, StoreError when it cannot be made or opened.
+    """
+    with ExitStack() as lock:
+        try:
+            lock.enter_context(sole_user(directory / HANDOVER))
+        except AlreadyRunning:
+            hint = "Wait until it has ended, then try again."
+            raise AlreadyRunning(f"another restore or import into {directory} is under way", hint) from None
+        yield

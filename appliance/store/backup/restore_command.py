@@ -23,7 +23,7 @@ from appliance.store.backup import archive, passphrase, restore
 from appliance.store.backup.container import Opener
 from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
 from appliance.store.backup.snapshot import REPLACED
-from appliance.store.lock import sole_user
+from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.schema import DAMAGED, HANDOVER
 from appliance.store.segments import sync
 
@@ -58,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _restore(source: BinaryIO, file: Path, secret: str, directory: Path) -> None:
-    # One restore at a time, beside the lock of whoever writes the data.
-    with contextlib.ExitStack() as lock, sole_user(directory / HANDOVER):
+    with contextlib.ExitStack() as lock, sole_bringer(directory):
         running = not _locked(lock, directory)
         part = directory / HANDOVER / PART
         if restore.waiting(directory):

@@ -16,13 +16,16 @@ import errno
 import json
 import logging
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 
+from appliance.errors import AlreadyRunning, StoreError
 from appliance.store import catalogue
 from appliance.store.backup import restore
 from appliance.store.files import create, next_number, remove, set_aside
 from appliance.store.live import TABLES
+from appliance.store.lock import sole_bringer
 from appliance.store.repair import rebuild, salvage
 from appliance.store.repair.soundness import DAMAGE_TOLD, is_damage, refuse_later, sound
 from appliance.store.rows import EventKind, SegmentRow
@@ -46,9 +49,7 @@ def prepare(directory: Path) -> list[Finding]:
     if os.statvfs(directory).f_flag & os.ST_RDONLY:
         # SQLite would only say that it cannot open this or that.
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(directory))
-    for path in directory.glob(f"**/*{PART}"):
-        if HANDOVER not in path.relative_to(directory).parts and path.is_file():
-            path.unlink(missing_ok=True)
+    _sweep(directory)
     findings: list[Finding] = []
     restore.take_up(directory)
     if note := restore.restored(directory):
@@ -68,6 +69,21 @@ def prepare(directory: Path) -> list[Finding]:
         with contextlib.closing(create(directory / LIVE, "live")) as live:
             forget(live, live_to)
     return findings
+
+
+def _sweep(directory: Path) -> None:
+    """Remove unfinished files; in `handover/` those of a restore or an import that nobody works on any more."""
+    for path in directory.glob(f"**/*{PART}"):
+        if HANDOVER not in path.relative_to(directory).parts and path.is_file():
+            path.unlink(missing_ok=True)
+    handover = directory / HANDOVER
+    left = [*handover.glob(f"import-{'[0-9a-f]' * 16}.db*{PART}"), *handover.glob(restore.PART)]
+    # They may be root's, who alone can remove them then.
+    with contextlib.suppress(AlreadyRunning, StoreError, OSError):
+        if left:
+            with sole_bringer(directory):
+                for path in left:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def forget(live: sqlite3.Connection, live_to: int) -> None:

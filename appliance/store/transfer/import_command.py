@@ -19,7 +19,7 @@ from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
 from appliance.store import queries
 from appliance.store.history import opened
-from appliance.store.lock import sole_user
+from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.schema import in_words
 from appliance.store.transfer import import_file
 from appliance.store.transfer.adopt import waiting
@@ -40,34 +40,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Import; returns the exit code. Raises InputError, StoreError, StoreTooNew, ConfigError."""
+    """Import; returns the exit code. Raises InputError, StoreError, StoreTooNew, AlreadyRunning, ConfigError."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = config.load(arguments.config).store.directory
     tally = Tally()
     log = Log(arguments.log)
-    with contextlib.closing(log):
-        with contextlib.ExitStack() as lock:
-            # Made and locked where nothing runs, so that nobody else begins meanwhile.
-            running = not _locked(lock, directory)
-            progress = Progress(sys.stderr, 1e3, unit="thousand lines")
+    # A log may take long to read: the appliance can be started meanwhile.
+    with contextlib.closing(log), sole_bringer(directory):
+        progress = Progress(sys.stderr, 1e3, unit="thousand lines")
 
-            def look() -> None:
-                progress(log.position if log.size else tally.lines, log.size)
+        def look() -> None:
+            progress(log.position if log.size else tally.lines, log.size)
 
-            try:
-                written = import_file.write(directory, log.messages(tally, look))
-            finally:
-                progress.end()
-            _tell(tally)
-            if written is None:
-                raise InputError(
-                    f"{log.name} holds no message of rtlamr", "It is read as `rtlamr -format=json` writes it."
-                )
-            _say(f"{log.name}: {written.messages} messages of {written.meters} meters, {written.readings} readings\n")
-            if not running:
-                asyncio.run(_adopt(directory))
-        if running:
-            wait(directory, written.path)
+        try:
+            written = import_file.write(directory, log.messages(tally, look))
+        finally:
+            progress.end()
+    _tell(tally)
+    if written is None:
+        raise InputError(f"{log.name} holds no message of rtlamr", "It is read as `rtlamr -format=json` writes it.")
+    _say(f"{log.name}: {written.messages} messages of {written.meters} meters, {written.readings} readings\n")
+    wait(directory, written.path)
     _say(_added(directory, written.path))
     return 0
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from appliance.errors import StoreError
 from appliance.model import Message
 from appliance.store import queries
 from appliance.store.history import opened
-from appliance.store.lock import sole_user
+from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.rows import MeterKey, SegmentRow
 from appliance.store.schema import CATALOGUE, read_only, segment_path
 from appliance.store.transfer import adopt, import_command, import_file
@@ -284,3 +285,52 @@ def test_a_card_that_is_nearly_full_is_left_to_the_appliance(
     assert run(machine, LOG) == 74
     assert "too large for what is free" in capfd.readouterr().err
     assert not list((machine / "data" / "handover").iterdir())
+
+
+def test_a_log_that_takes_long_to_read_keeps_no_appliance_from_starting(machine: Path) -> None:
+    assert run(machine, LOG[:1]) == 0
+    fifo = machine / "fifo"
+    os.mkfifo(fifo)
+    started: list[str] = []
+
+    def start() -> None:
+        with fifo.open("w") as log:
+            log.write("".join(LOG[:50]))
+            log.flush()
+            with appliance(machine / "data"):
+                started.append("appliance")
+            log.write("".join(LOG[50:]))
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        signals = signal.getsignal(signal.SIGTERM)
+        assert main(["import", str(fifo), "--config", str(machine / "appliance.toml")]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, signals)
+        thread.join()
+    assert started
+    assert len(kept(machine)[0]) == 8
+
+
+def test_one_at_a_time(machine: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with sole_bringer(machine / "data"):
+        assert run(machine, LOG) == 73
+    assert "another restore or import" in capfd.readouterr().err
+    assert run(machine, LOG) == 0
+
+
+async def test_what_a_killed_import_or_restore_left_goes_when_the_appliance_starts(tmp_path: Path) -> None:
+    handover = tmp_path / "handover"
+    (handover / "restore.part" / "history").mkdir(parents=True)
+    (handover / "restore.part" / "history" / "000001.db").write_text("x")
+    for name in ("import-0123456789abcdef.db.part", "import-0123456789abcdef.db.heard.part"):
+        (handover / name).write_text("x")
+    store = Store(tmp_path, 60)
+    with sole_bringer(tmp_path):
+        await store.open()
+        assert len(list(handover.iterdir())) == 3
+    await store.disconnect()
+    await store.connect()
+    await store.close()
+    assert list(handover.iterdir()) == []
