@@ -18,6 +18,7 @@ MOST_ROWS = 50_000
 MOST_METERS = 20_000
 MOST_PARTS = 1_000
 MOST_DETAIL_BYTES = 4_096
+MOST_POSITION = 8
 # Numbers beyond this are not the same to every reader of JSON.
 LIMIT = 1 << 53
 MS_LIMIT = 1 << 42
@@ -111,9 +112,8 @@ class Restated(NamedTuple):
 class Batch:
     """A sealed batch. `previous` is the SHA-256 of the payload before it, `NO_BATCH` for the first of an epoch.
 
-    `rows` and `events` are the numbers, in the store, of the last row and the last event of the batch before and of
-    this one: what lies between is in it. `simulated` says that some of it was made up. `assignments` is the version of
-    those in force when it was sealed.
+    `position` is the appliance's own note of how far it has come, and means nothing to others. `simulated` says that
+    some of it was made up. `assignments` is the version of those in force when it was sealed.
     """
 
     appliance: str
@@ -124,8 +124,7 @@ class Batch:
     assignments: int
     sealed: Knot
     sealed_boot: int
-    rows: tuple[int, int]
-    events: tuple[int, int]
+    position: tuple[int, ...]
     meters: tuple[Meter, ...]
     parts: tuple[Part, ...]
     restated: tuple[Restated, ...] = ()

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 BATCH = "application/vnd.meter-appliance.batch.v1+json+gzip"
 RECEIPT = "application/vnd.meter-appliance.receipt.v1+json"
+ROTATION = "application/vnd.meter-appliance.rotation.v1+json"
 
 Reason = Literal["malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content"]
 """Why an envelope or its content is refused."""

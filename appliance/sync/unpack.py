@@ -21,6 +21,7 @@ from appliance.sync.batch import (
     MOST_METERS,
     MOST_PARTS,
     MOST_PAYLOAD_BYTES,
+    MOST_POSITION,
     MOST_ROWS,
     MS_LIMIT,
     Batch,
@@ -89,6 +90,8 @@ def _batch(record: dict[str, Any]) -> Batch:
     if type(record["simulated"]) is not bool or any(m.simulated for m in meters) > record["simulated"]:
         raise ValueError("simulated is not what its meters are")
     (sealed_boot, *sealed) = record["sealed"]
+    if len(position := _list(record["position"])) > MOST_POSITION:
+        raise ValueError("a position of too many numbers")
     return Batch(
         appliance=record["appliance"],
         epoch=_whole(record["epoch"], 1),
@@ -98,8 +101,7 @@ def _batch(record: dict[str, Any]) -> Batch:
         assignments=_whole(record["assignments"]),
         sealed=_clock([sealed])[0],
         sealed_boot=_whole(sealed_boot),
-        rows=_span(record["rows"]),
-        events=_span(record["events"]),
+        position=tuple(map(_whole, position)),
         meters=meters,
         parts=parts,
         restated=restated,
@@ -232,13 +234,6 @@ def _clock(record: list[list[Any]]) -> tuple[Knot, ...]:
     if not clock or any(a.ms >= b.ms or a.utc_ms > b.utc_ms for a, b in pairwise(clock)):
         raise ValueError("no clock, or one that goes back")
     return clock
-
-
-def _span(record: list[int]) -> tuple[int, int]:
-    first, last = record
-    if _whole(first) > _whole(last):
-        raise ValueError("a span that ends before it begins")
-    return first, last
 
 
 def _list(record: Any) -> list[Any]:

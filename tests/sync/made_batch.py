@@ -34,8 +34,9 @@ def batch(**changed: object) -> Batch:
     clock = (Knot(0, UTC_MS, 250, "ntp"), Knot(900_000, UTC_MS + 900_001, 250, "ntp"))
     values: dict[str, object] = {
         "appliance": APPLIANCE, "epoch": 1, "sequence": 1, "previous": NO_BATCH, "simulated": False,
-        "assignments": 0, "sealed": Knot(900_500, UTC_MS + 900_501, 250, "ntp"), "sealed_boot": 3, "rows": (0, 5),
-        "events": (4, 5), "meters": meters, "parts": (Part(3, "boot three", clock, readings, receptions, (tamper,)),),
+        "assignments": 0, "sealed": Knot(900_500, UTC_MS + 900_501, 250, "ntp"), "sealed_boot": 3,
+        "position": (5, 0, 0), "meters": meters,
+        "parts": (Part(3, "boot three", clock, readings, receptions, (tamper,)),),
         "restated": (Restated(2, (Knot(0, UTC_MS - HOUR_MS, None, "estimate"),)),),
     }  # fmt: skip
     return Batch(**(values | changed))  # type: ignore[arg-type]
@@ -106,13 +107,12 @@ def batches(draw: st.DrawFn) -> Batch:
     meters = tuple(draw(METERS))
     boots = sorted(draw(st.sets(st.integers(0, 2**20), max_size=3)))
     told = sorted(draw(st.sets(st.integers(1, 2**20), max_size=3)))
-    first = draw(WHOLE)
     return batch(
         meters=meters,
         simulated=any(meter.simulated for meter in meters) or draw(st.booleans()),
         parts=tuple(draw(parts(boot, len(meters))) for boot in boots),
         restated=tuple(Restated(boot, draw(clocks())) for boot in told),
-        rows=(first, draw(st.integers(first, 2**53 - 1))),
+        position=tuple(draw(st.lists(WHOLE, max_size=8))),
         sequence=draw(st.integers(1, 2**53 - 1)),
         sealed=draw(clocks())[0],
     )

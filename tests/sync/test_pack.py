@@ -110,7 +110,7 @@ def test_each_value_in_turn_is_something_else(strange: Any) -> None:
         lambda r: r.update(format=2),
         lambda r: r.update(previous="0" * 63),
         lambda r: r.update(appliance="0" * 31 + "G"),
-        lambda r: r.update(rows=[5, 4]),
+        lambda r: r.update(position=[1] * 9),
         lambda r: r["parts"].append(r["parts"][0]),
         lambda r: r["restated"].append(r["restated"][0]),
         lambda r: r["meters"]["protocol"].append("scm"),

@@ -1,0 +1,249 @@
+"""Sealed batches on the card, one file each, until the aggregator's receipt for each is on the card too.
+
+    outbox/000001-00000017.batch    epoch and sequence; the envelope as it travels, whoever carries it
+    outbox/receipts.jsonl           the receipts of what was delivered last
+    outbox/told.json                what was told of the time of each boot
+
+A batch counts once its file has its name: that one rename is the commit. How far the store has been taken stands in
+the batch itself, signed, so that nothing can be out of step with it. The newest batch stays though its receipt has
+come, for the next one continues from it. If it is found damaged it is set aside, and a new epoch begins from the newest
+that is whole; what is told twice by that, the aggregator knows already.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from appliance.store.files import set_aside
+from appliance.store.history import History
+from appliance.store.outgoing import Outgoing, Position, outgoing
+from appliance.store.segments import PART, sync
+from appliance.sync.batch import NO_BATCH, Batch, Knot, Restated
+from appliance.sync.envelope import BATCH, RECEIPT, Refused, key_id, opened, read, seal
+from appliance.sync.identity import Identity, rotate
+from appliance.sync.pack import pack
+from appliance.sync.receipt import Receipt, unpack_receipt
+from appliance.sync.telling import knots, meters_of, parts_of, stamps_of
+from appliance.sync.unpack import unpack
+from appliance.timeline import CALENDAR, Timeline, boot_of, ms_of, stamp
+
+log = logging.getLogger(__name__)
+
+OUTBOX = "outbox"
+RECEIPTS, TOLD = "receipts.jsonl", "told.json"
+MOST_ROWS = 10_000
+MOST_RESTATED = 100
+MOST_RECEIPTS_BYTES = 1 << 20
+# A boot's time is told again when it moved by so much, or is known twice as well as it was told.
+MOVED_MS = 100
+
+
+class Name(NamedTuple):
+    """A batch's place in the order of all."""
+
+    epoch: int
+    sequence: int
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"{self.epoch:06}-{self.sequence:08}.batch"
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The newest batch: what the next one continues from."""
+
+    name: Name
+    sha256: str
+    position: Position
+
+
+class Outbox:
+    """The outbox of a data directory, for one thread at a time. `open` it first."""
+
+    def __init__(self, directory: Path, identity: Identity) -> None:
+        self.identity = identity
+        self.waiting: dict[Name, None] = {}
+        self._data = directory
+        self._folder = directory / OUTBOX
+        self._tip: Tip | None = None
+        self._told: dict[int, tuple[int, int | None]] = {}
+        self._told_by: Timeline | None = None
+
+    def open(self) -> None:
+        """Find out what is there, and put it in order. Raises StoreError, OSError."""
+        self._folder.mkdir(exist_ok=True)
+        for part in self._folder.glob(f"*{PART}"):
+            part.unlink()
+        files = [path for path in self._folder.iterdir() if re.fullmatch(r"\d{6}-\d{8}\.batch", path.name)]
+        names = sorted(Name(int(path.name[:6]), int(path.name[7:15])) for path in files)
+        self._tip, damaged = None, False
+        while names and (tip := self._whole(names[-1])) is None:
+            damaged = True
+            set_aside(self._data, self._folder / names.pop().file)
+        if names:
+            self._tip = tip
+        if damaged or (names and names[-1].epoch > self.identity.epoch):
+            self.identity = rotate(self._data, self.identity)
+        delivered = self._delivered()
+        self.waiting = {name: None for name in names if name not in delivered}
+        for name in names[:-1]:
+            if name in delivered:
+                (self._folder / name.file).unlink()
+        self._told = self._kept_told()
+
+    def line(self, name: Name) -> bytes:
+        """The envelope of a batch. Raises OSError."""
+        return (self._folder / name.file).read_bytes()
+
+    def seal(self, history: History, timeline: Timeline, now: int) -> int:
+        """Seal all that was not told yet, as of stamp `now`; returns how many batches that made.
+
+        Raises sqlite3.Error or OSError; what was sealed until then stays, and the rest is due again.
+        """
+        made, after = 0, self._tip.position if self._tip else Position()
+        while True:
+            rows = outgoing(history, after, MOST_ROWS)
+            restated = self._restated(timeline, now)
+            if not rows.is_empty or restated:
+                self._seal(rows, restated, timeline, now)
+                made += 1
+            if rows.position == after:
+                return made
+            after = rows.position
+
+    def accept(self, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Receipt:
+        """Take in a receipt signed with one of `keys`; the file of its batch goes. Raises Refused, OSError."""
+        receipt = unpack_receipt(opened(read(line), RECEIPT, keys))
+        name = Name(receipt.epoch, receipt.sequence)
+        if receipt.appliance != self.identity.appliance:
+            raise Refused("not_its_own", f"a receipt for the appliance {receipt.appliance}")
+        if name in self.waiting:
+            if receipt.batch != hashlib.sha256(read(self.line(name)).payload).hexdigest():
+                raise Refused("not_its_own", f"a receipt for another batch {name.epoch}-{name.sequence}")
+            self._keep(line)
+            del self.waiting[name]
+            if self._tip and name != self._tip.name:
+                (self._folder / name.file).unlink()
+        return receipt
+
+    def _seal(self, rows: Outgoing, restated: tuple[Restated, ...], timeline: Timeline, now: int) -> None:
+        tip, epoch = self._tip, self.identity.epoch
+        name = Name(epoch, tip.name.sequence + 1 if tip and tip.name.epoch == epoch else 1)
+        moment = timeline.moment(now)
+        meters, place = meters_of(rows)
+        batch = Batch(
+            appliance=self.identity.appliance,
+            epoch=epoch,
+            sequence=name.sequence,
+            previous=tip.sha256 if tip else NO_BATCH,
+            simulated=any(meter.simulated for meter in meters),
+            assignments=0,
+            sealed=Knot(ms_of(now), moment.utc_ms, moment.uncertainty_ms, moment.source),
+            sealed_boot=boot_of(now),
+            position=tuple(rows.position),
+            meters=meters,
+            parts=tuple(parts_of(rows, place, timeline)),
+            restated=restated,
+        )
+        payload = pack(batch)
+        self._write(name.file, seal(BATCH, payload, self.identity.key))
+        self._tip = Tip(name, hashlib.sha256(payload).hexdigest(), rows.position)
+        self.waiting[name] = None
+        if tip and tip.name not in self.waiting:
+            (self._folder / tip.name.file).unlink(missing_ok=True)
+        self._tell(timeline, {boot_of(at) for at in stamps_of(rows)}, restated, now)
+
+    def _restated(self, timeline: Timeline, now: int) -> tuple[Restated, ...]:
+        """The boots that were told of and whose time is known better now."""
+        if timeline is self._told_by:
+            return ()
+        found = []
+        for boot, (told_ms, told_uncertainty_ms) in sorted(self._told.items()):
+            utc_ms, uncertainty_ms = _begin(timeline, boot)
+            is_better = uncertainty_ms is not None and 2 * uncertainty_ms < (told_uncertainty_ms or 1 << 60)
+            if is_better or abs(utc_ms - told_ms) > MOVED_MS:
+                found.append(Restated(boot, knots(timeline, boot, 0, _last_ms(timeline, boot, now))))
+        if len(found) <= MOST_RESTATED:
+            self._told_by = timeline
+        return tuple(found[:MOST_RESTATED])
+
+    def _tell(self, timeline: Timeline, boots: set[int], restated: tuple[Restated, ...], now: int) -> None:
+        """Note what the last batch told of the time of boots."""
+        told = {boot for boot, _ in restated} | (boots - {CALENDAR} - self._told.keys())
+        if told:
+            self._told |= {boot: _begin(timeline, boot) for boot in told}
+            self._write(TOLD, json.dumps(self._told).encode())
+
+    def _kept_told(self) -> dict[int, tuple[int, int | None]]:
+        """What was told of the time of boots; where that is damaged it is told again."""
+        try:
+            kept = json.loads((self._folder / TOLD).read_text())
+            return {int(boot): (int(utc_ms), doubt and int(doubt)) for boot, (utc_ms, doubt) in kept.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _whole(self, name: Name) -> Tip | None:
+        """What a batch on the card says of itself; None when it is damaged."""
+        key = self.identity.key.public_key()
+        try:
+            envelope = read(self.line(name))
+            if name.epoch == self.identity.epoch:
+                opened(envelope, BATCH, {key_id(key): key})
+            batch = unpack(envelope.payload)
+            position = Position(*batch.position)
+        except (Refused, TypeError):
+            return None
+        if (batch.epoch, batch.sequence) != name:
+            return None
+        return Tip(name, hashlib.sha256(envelope.payload).hexdigest(), position)
+
+    def _delivered(self) -> set[Name]:
+        """The batches whose receipts are kept; these were verified before they were."""
+        found = set()
+        for path in (self._folder / f"{RECEIPTS}.old", self._folder / RECEIPTS):
+            with contextlib.suppress(FileNotFoundError):
+                for line in path.read_bytes().splitlines():
+                    with contextlib.suppress(Refused):
+                        receipt = unpack_receipt(read(line).payload)
+                        found.add(Name(receipt.epoch, receipt.sequence))
+        return found
+
+    def _keep(self, line: bytes) -> None:
+        """Put a receipt on the card for certain."""
+        path = self._folder / RECEIPTS
+        if path.exists() and path.stat().st_size > MOST_RECEIPTS_BYTES:
+            path.rename(self._folder / f"{RECEIPTS}.old")
+        is_new = not path.exists()
+        with path.open("ab") as file:
+            # What a power cut tore is no receipt, and this one begins on a line of its own.
+            file.write(b"\n" + line + b"\n")
+            file.flush()
+        sync(path)
+        if is_new:
+            sync(self._folder)
+
+    def _write(self, name: str, content: bytes) -> None:
+        part = self._folder / f"{name}{PART}"
+        part.write_bytes(content)
+        sync(part)
+        part.rename(self._folder / name)
+        sync(self._folder)
+
+
+def _begin(timeline: Timeline, boot: int) -> tuple[int, int | None]:
+    moment = timeline.moment(stamp(boot, 0))
+    return moment.utc_ms, moment.uncertainty_ms
+
+
+def _last_ms(timeline: Timeline, boot: int, now: int) -> int:
+    return ms_of(now) if boot == boot_of(now) else timeline.last_ms(boot)
