@@ -19,7 +19,7 @@ from appliance.config import Draft, read
 from appliance.errors import ConfigError
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
-from appliance.store.limits import Bucket
+from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
@@ -32,8 +32,6 @@ log = logging.getLogger(__name__)
 
 SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
 HINT_WRONG = "Correct it in the configuration file; the change is taken up by itself."
-# A loose plug must not fill the card: so many changes at once, then one in a quarter of an hour.
-RADIO_EVENTS_AT_ONCE, RADIO_EVENTS_PER_S = 20, 1 / 900
 # The store reports at least every commit interval, which is 60 s at most; a card may be slow.
 STORE_VITAL_WITHIN_S = 180.0
 # A file that stayed as it is from one look to the next is one that its editor is done with.
@@ -118,7 +116,7 @@ def radio_events(store: Store) -> Callable[[str, Health], None]:
 
     def tell(name: str, health: Health) -> None:
         kind, _, receiver = name.partition(" ")
-        bucket = told.setdefault(name, Bucket(RADIO_EVENTS_AT_ONCE, RADIO_EVENTS_PER_S))
+        bucket = told.setdefault(name, Bucket(FAULTS_AT_ONCE, FAULTS_PER_S))
         if kind != "receiver" or not bucket.take(store.clock.now()):
             return
         if health.state == "healthy":

@@ -1,4 +1,7 @@
-"""A bucket of tokens: so many at once, then so many a second. For what anyone can cause by transmitting."""
+"""A bucket of tokens, so many at once, then so many a second: for what anyone can cause, and for faults."""
+
+# A loose plug, or a card that others fill and that takes a little now and then, must not fill the card with its news.
+FAULTS_AT_ONCE, FAULTS_PER_S = 20, 1 / 900
 
 
 class Bucket:

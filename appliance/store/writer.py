@@ -27,7 +27,7 @@ from appliance.store import catalogue, live
 from appliance.store.backup import restore
 from appliance.store.history import History
 from appliance.store.ledger import Batch, Ledger
-from appliance.store.limits import Bucket
+from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.repair.recovery import Finding, prepare
 from appliance.store.repair.soundness import is_damage
 from appliance.store.rows import QUARTER_MS, Event, EventKind, MeterKey, MeterRow, SegmentRow, StoreStatus
@@ -75,8 +75,8 @@ class Store:
         self._numbers: dict[MeterKey, int] = {}
         self._admission = Bucket(NEW_METERS_AT_ONCE, NEW_METERS_PER_S)
         self._admitted: set[MeterKey] = set()
-        self._next_id = 1
-        self._next_event = 1
+        self._faults, self._told = Bucket(FAULTS_AT_ONCE, FAULTS_PER_S), ""
+        self._next_id = self._next_event = 1
         self._restored = False
         self._files: tuple[tuple[int, int] | None, ...] = ()
         self._wake = asyncio.Event()
@@ -172,10 +172,12 @@ class Store:
     def _tell(self, trouble: str) -> None:
         """Note how the card is; what changes about it is an event, written once it can be."""
         before, self.trouble = self.trouble, trouble
-        if trouble and not before:
+        if trouble and not before and self._faults.take(self.clock.now()):
+            self._told = trouble
             self.record("storage_failed", {"why": trouble})
-        elif before and not trouble:
+        elif self._told and not trouble:
             self.record("storage_recovered", {"why": before})
+            self._told = ""
 
     async def close(self) -> None:
         """Write what is pending and let go of the files."""
@@ -188,7 +190,6 @@ class Store:
 
     def status(self) -> StoreStatus:
         """How the store is now; the bytes as of the last upkeep."""
-        age_ms = None if self.saved_at is None else self.clock.now() - self.saved_at
         usage = self.history.usage
         return StoreStatus(
             bytes_used=usage.used,
@@ -198,7 +199,7 @@ class Store:
             damaged_segments=usage.damaged_files,
             readings_waiting=self.ledger.pending_readings,
             readings_lost=self.ledger.lost_readings,
-            last_commit_age_s=None if age_ms is None else age_ms / 1000,
+            last_commit_age_s=None if self.saved_at is None else (self.clock.now() - self.saved_at) / 1000,
             oldest_utc_ms=self.clock.utc_ms(self.segments[0].from_at) if self.segments else None,
             trouble=self.trouble,
         )
@@ -343,9 +344,8 @@ class Store:
         row_id += len(quarters)
         events = [catalogue.event_values(event, numbers) for event in batch.events]
         await writer.executemany(live.EVENT, [(row_id + n, *event) for n, event in enumerate(events)])
-        row_id += len(events)
         await writer.execute(live.RUNNING, (live.pack(self.ledger.receptions, numbers),))
-        return row_id
+        return row_id + len(events)
 
     @property
     def last_id(self) -> int:

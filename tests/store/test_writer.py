@@ -14,6 +14,7 @@ import pytest
 from appliance.clock import Clock
 from appliance.store import queries
 from appliance.store import writer as module
+from appliance.store.limits import FAULTS_AT_ONCE
 from appliance.store.rows import MeterKey
 from appliance.store.schema import CATALOGUE, LIVE, PHRASES, read_only
 from appliance.store.writer import Store
@@ -240,6 +241,23 @@ async def test_a_full_card_holds_readings_in_memory_and_resumes(tmp_path: Path, 
     assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(1501,)]
     kinds = [kind for (kind,) in rows(tmp_path, CATALOGUE, "SELECT kind FROM event ORDER BY number")]
     assert kinds == ["boot", "storage_failed", "storage_recovered"]
+
+
+async def test_a_card_that_fails_again_and_again_is_not_filled_with_the_news(tmp_path: Path, opened: Opened) -> None:
+    machine = Machine()
+    store = await opened(tmp_path, machine)
+    for n in range(FAULTS_AT_ONCE + 5):
+        assert store.live is not None
+        await store.live.execute("PRAGMA max_page_count = 1")
+        for meter_id in range(500):
+            store.hear(machine.message(meter_id=meter_id, consumption=n), False)
+        assert await store.commit() == "the card is full"
+        assert await store.commit() == ""
+        machine.pass_time(70)
+    await store.close()
+    for kind in ("storage_failed", "storage_recovered"):
+        (told,) = rows(tmp_path, CATALOGUE, f"SELECT count(*) FROM event WHERE kind = '{kind}'")[0]
+        assert FAULTS_AT_ONCE <= told <= FAULTS_AT_ONCE + 2
 
 
 async def test_an_event_whose_second_half_failed_is_there_once(tmp_path: Path, opened: Opened) -> None:
