@@ -113,9 +113,8 @@ _HINT = "Restore a backup; without one delete the folder, and the operator appro
 
 
 def _keep_key(folder: Path, epoch: int, key: Ed25519PrivateKey) -> None:
-    text = (
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + key_id(key.public_key()).encode() + b"\n"
-    )
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    text = pem + f"{hashlib.sha256(pem).hexdigest()}\n".encode()
     for ending in ("copy", "key"):
         _write(folder / f"{epoch:06}.{ending}", text)
 
