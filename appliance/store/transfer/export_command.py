@@ -134,7 +134,10 @@ def run(arguments: argparse.Namespace) -> int:
         except BrokenPipeError:
             raise
         except OSError as fault:
-            raise StoreError(f"cannot write the output: {fault.strerror}") from None
+            if arguments.output is None:
+                raise StoreError(f"cannot write the output: {fault.strerror}") from None
+            hint = "Name a file in a folder that exists, that you may write to and that has room."
+            raise StoreError(f"{arguments.output}: cannot be written: {fault.strerror}", hint) from None
         finally:
             progress.end()
     if left_out:

@@ -215,7 +215,7 @@ async def test_the_writer_goes_on_while_a_meter_is_read(machine: Machine) -> Non
         (["--from", "2026-05-01"], 64, "is no time"),
         (["--from", "2026-05-02T00:00:00Z", "--to", "2026-05-01T00:00:00Z"], 64, "--from is not before --to"),
         (["--format", "xml"], 64, "invalid choice"),
-        (["--output", "/proc/x"], 74, "cannot write the output"),
+        (["--output", "/proc/x"], 74, "/proc/x: cannot be written: "),
         (["--output", "/dev/null"], 64, "is there already"),
     ],
 )
