@@ -91,6 +91,9 @@ def _copy(source: sqlite3.Connection, target: Path, name: str) -> Path:
             source.backup(copy)
             found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as fault:
+        if getattr(fault, "sqlite_errorname", "") == "SQLITE_FULL":
+            hint = "Make room there, or set TMPDIR to a folder with more of it."
+            raise StoreError(f"{target.parent} has no room for a copy of {name}", hint) from None
         raise StoreError(f"{name} cannot be copied: {in_words(fault)}", _REPAIR) from None
     if found != "ok":
         raise StoreError(f"{name} is damaged", _REPAIR)

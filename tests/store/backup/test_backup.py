@@ -21,6 +21,7 @@ from appliance.store.backup.container import Cost, Opener
 from appliance.store.lock import sole_user
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
 from tests.store.backup import data_directory
+from tests.store.conftest import Remount
 
 QUICK = Cost(log2_n=1, r=1, p=1)
 SECRET = "correcto caballo batería"
@@ -313,3 +314,14 @@ def test_a_full_disk(machine: Path, data: Path) -> None:
     assert done.returncode == 74, done.stderr
     assert "cannot be written: File too large" in done.stderr
     assert not list(machine.glob("b*"))
+
+
+def test_a_folder_for_temporary_files_without_room(small_card: Remount, data: Path, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    with (tmp_path / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(bytes(4096))
+    with pytest.raises(StoreError, match="copies has no room") as told, snapshot.snapshot(data, copies):
+        pass
+    assert "TMPDIR" in told.value.hint
