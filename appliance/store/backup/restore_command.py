@@ -105,7 +105,8 @@ def unpack(source: BinaryIO, file: Path, secret: str, directory: Path) -> dict[s
     free = shutil.disk_usage(directory).free
     if size + SPARE_BYTES > free:
         hint = f"Make room on the card: older {REPLACED}… folders in the data directory can be deleted."
-        raise StoreError(f"{size / 1e6:.0f} MB are to be restored and {free / 1e6:.0f} MB are free", hint)
+        needed = (size + SPARE_BYTES) / 1e6
+        raise StoreError(f"to restore, {needed:.0f} MB must be free, and {free / 1e6:.0f} MB are", hint)
     part = directory / HANDOVER / PART
     part.mkdir()
     # Root may restore for the user that runs the appliance.

@@ -98,9 +98,10 @@ def _gather(sorting: sqlite3.Connection, heard: Iterable[Message], folder: Path)
 
 
 def _insert(sorting: sqlite3.Connection, rows: list[tuple[int | None, ...]], folder: Path) -> None:
-    if shutil.disk_usage(folder).free < RESERVE_BYTES:
-        hint = "Import it on a larger disk, restore a backup of the appliance there and take it back by another."
-        raise StoreError("the log is too large for what is free on the card", hint)
+    if (free := shutil.disk_usage(folder).free) < RESERVE_BYTES:
+        hint = "Make room on the card; or import it where a backup of the appliance was restored, and bring that back."
+        words = f"an import leaves {RESERVE_BYTES / 1e6:.0f} MB free on the card, and {free / 1e6:.0f} MB are free"
+        raise StoreError(words, hint)
     sorting.executemany("INSERT INTO heard VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     rows.clear()
 

@@ -283,7 +283,7 @@ def test_a_card_that_is_nearly_full_is_left_to_the_appliance(
 ) -> None:
     monkeypatch.setattr(import_file, "RESERVE_BYTES", 1 << 60)
     assert run(machine, LOG) == 74
-    assert "too large for what is free" in capfd.readouterr().err
+    assert " MB free on the card, and " in capfd.readouterr().err
     assert not list((machine / "data" / "handover").iterdir())
 
 
