@@ -4,7 +4,7 @@ As JSON's decimal numbers a column of random differences costs 1.5 times what it
 and a column that is constant costs nothing. A column is `[least, digits, text]`: what each row has above the least, in
 so many digits to the base 64, most significant first; all first digits stand before all second ones:
 
-    [300, 2, "AAABbz9A"]   four rows: 300 + A·64+b, 300 + A·64+z, 300 + A·64+9, 300 + B·64+A   = 327, 351, 361, 364
+    [300, 2, "AAABAz9A"]   four rows: 300 + A·64+A, 300 + A·64+z, 300 + A·64+9, 300 + B·64+A   = 300, 351, 361, 364
 
 The digits are those of base64url (RFC 4648, section 5). In a column that may have gaps a gap is 0 and every number
 one more than it has above the least. A column of runs, such as the registers of one meter after those of another, is
@@ -48,8 +48,8 @@ def write_sparse(column: Sequence[int | None]) -> Written:
 def read(written: Any, rows: int, low: int, high: int) -> list[int]:
     """The column of so many rows, all of them from `low` to below `high`. Raises ValueError.
 
-    >>> read((300, 2, "AAABbz9A"), 4, 0, 1000)
-    [327, 351, 361, 364]
+    >>> read((300, 2, "AAABAz9A"), 4, 0, 1000)
+    [300, 351, 361, 364]
     """
     least, above = _read(written, rows)
     if min(above) if above else least:
