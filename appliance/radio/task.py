@@ -34,6 +34,7 @@ LONGEST_REASON = 300
 STOP_S = 0.8
 # A message further ahead of this machine's clock is not believed: it would hide all that follow it.
 AHEAD = timedelta(days=1)
+HINT_COMMAND = "Run the command of this receiver by hand, as the configuration has it, to see what is wrong with it."
 
 
 class Lines:
@@ -129,7 +130,7 @@ class Radio:
 
     def _lost(self, reason: str) -> None:
         self._state, self._reason = "retrying", reason
-        raise SourceLost(reason)
+        raise SourceLost(reason, HINT_COMMAND if self._receiver.command else None)
 
     async def _read_lines(self, stdout: asyncio.StreamReader, report: Callable[[str], None]) -> bool:
         """Take lines until the child closes its output (False) or prints none for too long (True)."""
@@ -181,7 +182,8 @@ class Radio:
             log.warning("radio=%s prints lines that are no messages: %s %s", self._receiver.name, name, why)
         self._garbage[name] += 1
         if self._state != "running":
-            self._reason = f"prints lines that are no messages: {name}"
+            # All kinds that came, not the last one: a report that changed with each line would fill the log.
+            self._reason = f"prints lines that are no messages: {', '.join(sorted(self._garbage))}"
             report(self._reason)
 
     async def _read_errors(self, stderr: asyncio.StreamReader) -> None:

@@ -119,8 +119,9 @@ async def test_a_silent_death_is_told_too(tmp_path: Path, source: str, words: st
 
 async def test_a_command_that_is_not_there(tmp_path: Path) -> None:
     radio = Radio(Receiver(command=("/nonexistent/rtlamr",)), lambda message, simulated: None)
-    with pytest.raises(SourceLost, match="rtlamr: cannot be started: No such file"):
+    with pytest.raises(SourceLost, match="rtlamr: cannot be started: No such file") as told:
         await radio.run(lambda reason: None)
+    assert "command" in told.value.hint
 
 
 async def test_silence_ends_the_child(tmp_path: Path) -> None:
@@ -157,6 +158,13 @@ async def test_nothing_but_garbage_is_degraded(tmp_path: Path) -> None:
     fake = Fake(tmp_path, "print('usage: rtlamr'); time.sleep(60)")
     await fake.until(lambda: bool(fake.reports))
     assert fake.reports == ["prints lines that are no messages: not JSON"]
+
+
+async def test_garbage_of_two_kinds_is_told_of_as_one(tmp_path: Path) -> None:
+    fake = Fake(tmp_path, "[print(n % 2 or 'noise') for n in range(100)]; time.sleep(60)")
+    await fake.until(lambda: sum(fake.radio.state.garbage.values()) == 100)
+    words = "prints lines that are no messages: not JSON"
+    assert list(dict.fromkeys(fake.reports)) == [words, f"{words}, not a message"]
 
 
 async def test_a_line_without_end_is_not_kept(tmp_path: Path) -> None:
