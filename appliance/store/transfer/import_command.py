@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance import config
@@ -27,6 +28,8 @@ from appliance.store.transfer.logs import Log, Tally
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 
+# A clock that says less was never set (`docs/time.md`).
+CLOCK_SET = datetime(2025, 1, 1, tzinfo=UTC)
 POLL_S = 0.5
 PATIENCE_S = 600
 
@@ -48,12 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
     # A log may take long to read: the appliance can be started meanwhile.
     with contextlib.closing(log), sole_bringer(directory):
         progress = Progress(sys.stderr, 1e3, unit="thousand lines")
+        now = datetime.now(UTC)
 
         def look() -> None:
             progress(log.position if log.size else tally.lines, log.size)
 
         try:
-            written = import_file.write(directory, log.messages(tally, look))
+            written = import_file.write(directory, log.messages(tally, look, now if now >= CLOCK_SET else None))
         finally:
             progress.end()
     _tell(tally)

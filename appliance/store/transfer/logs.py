@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -17,11 +17,13 @@ from appliance.rtlamr import from_rtlamr
 
 # rtlamr was first published then: an earlier time is that of a clock that was never set. And no stamp is later.
 EARLIEST, LATEST = datetime(2014, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+# As the radio's messages: what is further ahead of this machine's clock would hide all that follows it.
+AHEAD = timedelta(days=1)
 LONGEST_LINE_BYTES = 16_384
 SHOWN = 5
 _GZIP = b"\x1f\x8b"
 
-Reason = Literal["too long", "not JSON", "another protocol", "no message", "no meter", "clock not set"]
+Reason = Literal["too long", "not JSON", "another protocol", "no message", "no meter", "clock not set", "in the future"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,8 @@ class Tally:
     shown: list[tuple[int, Refusal, str]] = field(default_factory=list)
 
 
-def parse(line: bytes) -> Message | Refusal:
-    """The message of one line, or why there is none.
+def parse(line: bytes, now: datetime | None = None) -> Message | Refusal:
+    """The message of one line, or why there is none. `now` is None where nobody knows what time it is.
 
     >>> parse(b'{"Time":"2016-04-01T12:24:59Z","Mess')
     Refusal(reason='not JSON', detail='Unterminated string starting at column 32')
@@ -61,16 +63,18 @@ def parse(line: bytes) -> Message | Refusal:
         return Refusal("no meter", "meter 0 is none")
     if not EARLIEST <= message.time < LATEST:
         return Refusal("clock not set", f"the time is {message.time:%Y-%m-%d}")
+    if now and message.time > now + AHEAD:
+        return Refusal("in the future", f"by this machine's clock it is {now:%Y-%m-%d}")
     return message
 
 
-def messages(source: BinaryIO, tally: Tally) -> Iterator[Message]:
+def messages(source: BinaryIO, tally: Tally, now: datetime | None = None) -> Iterator[Message]:
     """The messages of a log; what is refused is counted in `tally`. Empty lines are none."""
     for line in _lines(source):
         tally.lines += 1
         if not line.strip():
             continue
-        found = parse(line)
+        found = parse(line, now)
         if isinstance(found, Message):
             yield found
             continue
@@ -110,10 +114,10 @@ class Log:
         """Bytes of the file that were read."""
         return self._raw.tell() if self.size is not None else 0
 
-    def messages(self, tally: Tally, look: Callable[[], None]) -> Iterator[Message]:
+    def messages(self, tally: Tally, look: Callable[[], None], now: datetime | None = None) -> Iterator[Message]:
         """The messages; `look` is called now and then."""
         try:
-            for number, message in enumerate(messages(self._source, tally)):
+            for number, message in enumerate(messages(self._source, tally, now)):
                 if number % 1000 == 0:
                     look()
                 yield message

@@ -144,10 +144,10 @@ def test_segments_that_overlap_are_found_through_each_other(machine: Path) -> No
 
 
 def test_broken_lines_are_told(machine: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(machine, [LOG[0], "noise\n", LOG[1][:50] + "\n", LOG[2]]) == 0
+    assert run(machine, [LOG[0], "noise\n", LOG[1][:50] + "\n", LOG[2], LOG[3].replace("2016", "2098")]) == 0
     error = capfd.readouterr().err
     assert "line 2: not JSON (Expecting value column 1): 'noise'" in error
-    assert "2 of 4 lines are not taken: 2 not JSON" in error
+    assert "3 of 5 lines are not taken: 2 not JSON, 1 in the future" in error
 
 
 def test_nothing_to_import(machine: Path, capfd: pytest.CaptureFixture[str]) -> None:

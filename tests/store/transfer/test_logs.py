@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_every_refusal_has_a_name(line: bytes, reason: str) -> None:
     assert isinstance(found, Refusal)
     assert found.reason == reason
     assert len(found.detail) <= 200
+
+
+def test_what_is_ahead_of_a_clock_that_is_set_is_refused() -> None:
+    told = datetime(2016, 4, 1, 15, 24, 59, tzinfo=UTC)
+    assert isinstance(parse(LINE, told - timedelta(hours=23)), Message)
+    found = parse(LINE, told - timedelta(hours=25))
+    assert found == Refusal("in the future", "by this machine's clock it is 2016-03-31")
 
 
 def test_broken_lines_are_counted_and_the_first_few_shown_with_their_numbers() -> None:
