@@ -10,6 +10,8 @@ from appliance.store.rows import DAYS, QUARTER_MS, MeterKey, Reception, SegmentR
 
 _RECEPTIONS = "SELECT at, last, count FROM reception WHERE meter = ? AND at >= ? AND at < ?"
 _LIVE_RECEPTIONS = "SELECT at, last, count FROM reception WHERE id > ? AND meter = ? AND at >= ? AND at < ?"
+# The last ones tell of all that were dropped, unless more logs than these were imported and dropped since.
+_DROPPED = "SELECT detail FROM event WHERE kind = 'history_dropped' ORDER BY at DESC LIMIT 100"
 _COVERAGE = "SELECT at, meters, messages FROM coverage WHERE at >= ? AND at < ?"
 _LIVE_COVERAGE = "SELECT at, meters, messages FROM coverage WHERE id > ? AND at >= ? AND at < ?"
 
@@ -31,24 +33,21 @@ class Messages:
             # A quarter was cut by the clock as it was known then: what it mostly lies in is what it is.
             start = timeline.utc_ms((at + last) // 2) // QUARTER_MS
             self._counts[start] = self._counts.get(start, 0) + count
-        self._unknown = [
+        thinned = [
             (timeline.utc_ms(before), timeline.utc_ms(row.to_at))
             for lane in (view.past, view.sealed)
             for before, row in _with_end_before(lane)
             if row.rank == DAYS
         ]
-        dropped = view.catalogue.execute(
-            "SELECT detail FROM event WHERE kind = 'history_dropped' ORDER BY at DESC LIMIT 1"
-        ).fetchone()
-        if dropped:
-            self._unknown.append((0, json.loads(dropped[0])["to_utc_ms"]))
+        dropped = [(0, json.loads(detail)["to_utc_ms"]) for (detail,) in view.catalogue.execute(_DROPPED)]
+        self._unknown: set[int] = set()
+        for low, high in thinned + dropped:
+            self._unknown.update(range(max(low, from_ms) // QUARTER_MS, min(high, to_ms) // QUARTER_MS + 1))
 
-    def between(self, from_ms: int, to_ms: int) -> int | None:
-        """How often in a quarter of an hour; None if that is not kept any more."""
-        count = self._counts.get(from_ms // QUARTER_MS, 0)
-        if not count and any(low < to_ms and from_ms <= high for low, high in self._unknown):
-            return None
-        return count
+    def of_quarter(self, from_ms: int) -> int | None:
+        """How often in the quarter of an hour that begins then; None if that is not kept any more."""
+        quarter = from_ms // QUARTER_MS
+        return self._counts.get(quarter) or (None if quarter in self._unknown else 0)
 
 
 def coverage_rows(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, ...]]:

@@ -217,7 +217,7 @@ def _periods(history: History, meter: MeterKey, edges: Sequence[int], *, heard: 
         heard_until_ms = _heard_until(view, number, shown[-1])
         found = []
         for (from_ms, begin), (to_ms, end) in pairwise(zip(edges, shown, strict=True)):
-            count = messages.between(from_ms, to_ms) if messages else None
+            count = messages.of_quarter(from_ms) if messages else None
             if end is None or from_ms >= heard_until_ms:
                 found.append(Period(from_ms, to_ms, None, None, count))
                 continue

@@ -1,14 +1,15 @@
 """What a register showed, and what happened to it: the last reading that counts at or before an instant.
 
 Each instant is one descent into the tree of the one segment that covers it, since a segment also knows the last
-reading of each meter before it.
+reading of each meter before it. Only after damage, and of what was imported, may earlier segments have to be asked.
 
 What was imported lies beside in segments of the calendar. Where both tell of a meter, the later reading counts.
 """
 
 import json
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,19 +17,20 @@ from appliance.store.history import View
 from appliance.store.rows import BREAKS, QUARTER_MS, SUSPECT, SegmentRow
 from appliance.timeline import CALENDAR, boot_of
 
-_LATEST = (
-    "SELECT at, consumption FROM reading "
-    f"WHERE meter = ?1 AND at <= ?2 AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1"
-)
+# Each instant looks no further back than to the one before it, so that a run of readings that do not count is gone
+# through once, not once an instant.
 _LATEST_OF_EACH = (
-    "SELECT i.key, r.at, r.consumption FROM json_each(?2) AS i CROSS JOIN reading AS r ON r.meter = ?1 AND r.at = ("
-    f"SELECT at FROM reading WHERE meter = ?1 AND at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)"
+    "SELECT i.key, r.at, r.consumption "
+    "FROM (SELECT key, value, lag(value, 1, -1) OVER (ORDER BY key) AS before FROM json_each(?2)) AS i "
+    "CROSS JOIN reading AS r ON r.meter = ?1 AND r.at = (SELECT at FROM reading "
+    f"WHERE meter = ?1 AND at > i.before AND at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)"
 )
 _LIVE_READINGS = f"SELECT at, consumption FROM reading WHERE id > ? AND meter = ? AND NOT flags & {SUSPECT} ORDER BY id"
 _BREAKS = (
     "SELECT number, at, kind, detail FROM event "
     f"WHERE meter = ? AND kind IN ({', '.join(repr(kind) for kind in BREAKS)}) AND at >= ? AND at < ?"
 )
+_DAMAGED = "SELECT 1 FROM event WHERE kind IN ('segment_damaged', 'live_restored') LIMIT 1"
 
 
 class Known(NamedTuple):
@@ -101,44 +103,53 @@ def registers_at(view: View, number: int, instants: Sequence[int]) -> list[Known
     recent.sort(key=itemgetter(0))
     # All that is before the first stamp of the next millisecond is at or before this one.
     stamps = [view.timeline.stamp_at(utc_ms + 1) - 1 for utc_ms in instants]
-    found = list(_latest(view, view.sealed, number, stamps, first_at, recent))
-    if view.past:
-        imported = _latest(view, view.past, number, instants, first_at, [])
-        found = [max(pair, key=lambda known: known or (-1,)) for pair in zip(imported, found, strict=True)]
-    return found
-
-
-def _latest(
-    view: View,
-    segments: Sequence[SegmentRow],
-    number: int,
-    stamps: Sequence[int],
-    first_at: int,
-    recent: Sequence[tuple[int, int]],
-) -> list[Known | None]:
-    """The last reading at or before each of `stamps`, of a meter that was first heard at `first_at`."""
-    found: list[Known | None] = [None] * len(stamps)
-    begins = [segment.from_at for segment in segments]
-    asked: dict[int, list[int]] = {}
+    # What was salvaged may lack the copies of what preceded, and so may what was sealed after it.
+    damaged = view.catalogue.execute(_DAMAGED).fetchone() is not None
+    found: list[Known | None] = [None] * len(instants)
+    asked: list[int] = []
     for n, stamp in enumerate(stamps):
         if place := bisect_right(recent, stamp, key=itemgetter(0)):
             at, consumption = recent[place - 1]
             found[n] = Known(view.timeline.utc_ms(at), at, consumption)
-        elif segments and stamp >= first_at:
-            place = max(0, bisect_right(begins, stamp) - 1)
-            # A segment knows of each meter what preceded it, though the one before be damaged or dropped; and a
-            # receiver that lags tells of messages from before a segment began.
-            place += place + 1 < len(segments) and stamp > segments[place].to_at - QUARTER_MS
-            asked.setdefault(place, []).append(n)
-    # Each in ascending order, as they lie in the file: so the next pages are often read ahead.
-    for place in range(len(segments) - 1, -1, -1):
-        waiting = asked.get(place, [])
-        if waiting and view.rows(segments[place], _LATEST, (number, stamps[waiting[-1]])):
-            values = (number, json.dumps([stamps[n] for n in waiting]))
-            for n, at, consumption in view.rows(segments[place], _LATEST_OF_EACH, values):
-                found[waiting[n]] = Known(view.timeline.utc_ms(at), at, consumption)
-        # Segments overlap by what was under way; and where one is missing, so may be the copies of what preceded.
-        missing = [n for n in waiting if found[n] is None]
-        if missing:
-            asked[place - 1] = sorted(asked.get(place - 1, []) + missing)
+        elif stamp >= first_at:
+            asked.append(n)
+    for n, at, consumption in _latest(view, view.sealed, number, stamps, asked, carries=not damaged):
+        found[n] = Known(view.timeline.utc_ms(at), at, consumption)
+    if view.past:
+        # What was imported is asked only where the appliance itself did not hear the meter later.
+        end = max(row.to_at for row in view.past)
+        asked = [n for n, own in enumerate(found) if instants[n] >= first_at and (own is None or own.utc_ms < end)]
+        for n, at, consumption in _latest(view, view.past, number, instants, asked, carries=False):
+            imported, own = Known(at, at, consumption), found[n]
+            found[n] = max(own, imported) if own else imported
     return found
+
+
+def _latest(
+    view: View, segments: Sequence[SegmentRow], number: int, stamps: Sequence[int], asked: list[int], *, carries: bool
+) -> Iterator[tuple[int, ...]]:
+    """Those of `stamps` that are `asked` for and known, by place, with the last reading at or before each.
+
+    If each segment `carries` copies of what preceded it, none before it is asked but those that overlap it.
+    """
+    begins = [segment.from_at for segment in segments]
+    ends = list(accumulate((segment.to_at for segment in segments), max))
+    waiting: dict[int, list[int]] = {}
+    for n in asked if segments else ():
+        place = max(0, bisect_right(begins, stamps[n]) - 1)
+        # A receiver that lags tells of messages from before a segment began.
+        place += place + 1 < len(segments) and stamps[n] > segments[place].to_at - QUARTER_MS
+        waiting.setdefault(place, []).append(n)
+    for place in range(max(waiting, default=-1), -1, -1):
+        # Each in ascending order, as they lie in the file: so the next pages are often read ahead.
+        here = sorted(waiting.get(place, []))
+        if not here:
+            continue
+        values = (number, json.dumps([stamps[n] for n in here]))
+        rows = {row[0]: row for row in view.rows(segments[place], _LATEST_OF_EACH, values)}
+        latest = None
+        for key, n in enumerate(here):
+            if latest := rows.get(key, latest):
+                yield n, *latest[1:]
+            elif place and (ends[place - 1] >= stamps[n] or not carries):
+                waiting.setdefault(place - 1, []).append(n)

@@ -65,7 +65,7 @@ class Made:
     waiting: list[Row] = field(default_factory=list)
     waiting_heard: list[Heard] = field(default_factory=list)
     running: list[Heard] = field(default_factory=list)
-    forgotten: list[Heard] = field(default_factory=list)
+    forgotten_to_ms: int = -1
     events: list[Happened] = field(default_factory=list)
     firsts: dict[int, int] = field(default_factory=dict)
     lasts: dict[int, int] = field(default_factory=dict)
@@ -136,11 +136,11 @@ class Made:
             self.catalogue.execute("INSERT INTO event VALUES (NULL, ?, ?, ?, ?)", values)
             self.events.append(event)
 
-    def seal(self) -> None:
-        """Make a segment of what waits."""
+    def seal(self, *, alone: bool = False) -> None:
+        """Make a segment of what waits; `alone`, like one that was salvaged, without copies of what preceded it."""
         if not self.waiting and not self.waiting_heard:
             return
-        own = self.own
+        own = [] if alone else self.own
         number = self._next()
         made = segments.seal(self.directory, number, self._id, own[-1] if own else None)
         self._list(made)
@@ -157,7 +157,12 @@ class Made:
             return
         number = self._next()
         self._list(segments.join(self.directory, number, parts), parts)
-        self.rows[number] = [row for part in parts for row in self.rows.pop(part.number)]
+        # What a part carries, the part before it holds.
+        rows: dict[tuple[int, int], Row] = {}
+        for part in parts:
+            for row in self.rows.pop(part.number):
+                rows.setdefault((row.meter, row.at), row)
+        self.rows[number] = list(rows.values())
         self.heard[number] = [one for part in parts for one in self.heard.pop(part.number)]
 
     def thin(self) -> None:
@@ -171,8 +176,8 @@ class Made:
         for row in sorted(self.rows.pop(whole.number), key=lambda row: row.at):
             if not row.flags & SUSPECT:
                 kept[row.meter, self.day(row.at), bool(row.flags & CARRIED)] = row
-        self.rows[number], self.heard[number] = list(kept.values()), []
-        self.forgotten += self.heard.pop(whole.number)
+        self.rows[number] = list(kept.values())
+        self._forget(whole)
 
     def drop(self) -> None:
         """Remove the oldest segment."""
@@ -180,7 +185,7 @@ class Made:
             return
         self._list(None, own[:1])
         del self.rows[own[0].number]
-        self.forgotten += self.heard.pop(own[0].number)
+        self._forget(own[0])
         detail = {"to_utc_ms": self.timeline.utc_ms(own[0].to_at)}
         self.catalogue.execute(
             "INSERT INTO event VALUES (NULL, ?, 'history_dropped', NULL, ?)", (own[-1].to_at, json.dumps(detail))
@@ -224,14 +229,20 @@ class Made:
                 found = row
         return found
 
-    def messages(self, meter: int, from_ms: int, to_ms: int, *, forgotten: bool = False) -> int:
-        """How often a meter was heard in a quarter of an hour that is known yet, or was once."""
-        known = [one for some in self.heard.values() for one in some] + self.waiting_heard + self.running
+    def messages(self, meter: int, from_ms: int, to_ms: int) -> int | None:
+        """How often a meter was heard in a quarter of an hour; None if it may have been when it is not kept any more.
+
+        History goes from its old end: where nothing is kept, before what was thinned or dropped last ended, it may be.
+        """
         total = 0
-        for one in self.forgotten if forgotten else known:
+        for one in [one for some in self.heard.values() for one in some] + self.waiting_heard + self.running:
             if one.meter == meter and from_ms <= self.timeline.utc_ms((one.at + one.last) // 2) < to_ms:
                 total += one.count
-        return total
+        return total or (None if from_ms <= self.forgotten_to_ms and meter in self.lasts else 0)
+
+    def _forget(self, row: SegmentRow) -> None:
+        self.heard.pop(row.number, None)
+        self.forgotten_to_ms = max(self.forgotten_to_ms, self.timeline.utc_ms(row.to_at))
 
     def _carried(self, rows: list[Row]) -> list[Row]:
         last: dict[int, Row] = {}

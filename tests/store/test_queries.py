@@ -1,6 +1,7 @@
 """Each question against a made-up history of which the truth is known by counting, however it was sealed and joined."""
 
 import contextlib
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from appliance.store import queries
+from appliance.store.history import History
 from appliance.store.queries import Period
-from appliance.store.rows import DAYS, QUARTER_MS, SUSPECT, MeterKey
+from appliance.store.rows import QUARTER_MS, SUSPECT, MeterKey
 from appliance.timeline import Boot, Fix, Timeline, stamp
 from tests.store.made_history import METERS, START_MS, Happened, Heard, Made, Row, key, made
 
@@ -160,12 +162,7 @@ def test_what_was_used(
         for meter in range(1, METERS + 1):
             for period in queries.intervals(asked, key(meter), end - 3 * DAY_MS, end):
                 assert_used(history, meter, period)
-                count = history.messages(meter, period.from_ms, period.to_ms)
-                assert period.messages == count or (count == 0 and period.messages is None)
-                if not history.forgotten and not any(row.rank == DAYS for row in history.segments):
-                    assert period.messages == count
-                elif not count and history.messages(meter, period.from_ms, period.to_ms, forgotten=True):
-                    assert period.messages is None
+                assert period.messages == history.messages(meter, period.from_ms, period.to_ms)
 
 
 def assert_used(history: Made, meter: int, period: Period) -> None:
@@ -285,6 +282,83 @@ def test_what_a_log_tells_fills_what_was_not_heard(tmp_path: Path) -> None:
         with contextlib.closing(history.history()) as asked:
             found = queries.series(asked, key(1), START_MS - DAY_MS, START_MS + 2 * DAY_MS, 3)
             assert [(p.register, p.used) for p in found] == [(100, 30), (130, 30), (160, 30)]
+
+
+def test_a_reading_that_only_an_earlier_day_of_thinned_history_tells(tmp_path: Path) -> None:
+    with plain(tmp_path) as history:
+        history.put(rows(1, (HOUR_MS, 100), (2 * HOUR_MS, 101)) + rows(2, (HOUR_MS, 7)))
+        history.seal()
+        history.put(rows(1, (3 * HOUR_MS, 102)))
+        history.seal()
+        history.join(0, 2)
+        history.thin()
+        history.put(rows(1, (4 * HOUR_MS, 103)))
+        history.seal()
+        with contextlib.closing(history.history()) as asked:
+            at = [START_MS + hours * HOUR_MS for hours in range(1, 6)]
+            assert [r.consumption for r in queries.registers(asked, key(1), at)] == [None, None, 102, 103, 103]
+            assert [r.consumption for r in queries.registers(asked, key(2), at)] == [7] * 5
+
+
+def test_how_often_a_meter_was_heard_in_history_that_is_gone(tmp_path: Path) -> None:
+    with plain(tmp_path) as history:
+        for n in range(4):
+            at = stamp(1, 4 * n * QUARTER_MS)
+            history.put(rows(1, (4 * n * QUARTER_MS, 100 + n)), [Heard(1, at, at + 800_000, 5)])
+            history.seal()
+        history.drop()
+        history.thin()
+        with contextlib.closing(history.history()) as asked:
+            found = queries.intervals(asked, key(1), START_MS, START_MS + 13 * QUARTER_MS)
+            assert [p.messages for p in found] == [None] * 5 + [0] * 3 + [5, 0, 0, 0, 5]
+            stranger = queries.intervals(asked, key(2), START_MS, START_MS + QUARTER_MS)
+            assert [p.messages for p in stranger] == [0]
+
+
+class Counted(History):
+    """A history that counts what it asks of segments."""
+
+    questions = 0
+
+    def segment(self, number: int) -> sqlite3.Connection:
+        self.questions += 1
+        return super().segment(number)
+
+
+@pytest.mark.parametrize("segments", [4, 40])
+def test_no_question_about_a_register_goes_back_through_all_segments(tmp_path: Path, segments: int) -> None:
+    with plain(tmp_path) as history:
+        for n in range(segments):
+            history.put(rows(1, (n * QUARTER_MS, 100 + n)))
+            history.seal()
+        end = segments * QUARTER_MS
+        # The first reading of a meter is thinned away; and a log tells of one long before it is heard.
+        history.put(rows(2, (end, 7), (end + 5, 8)))
+        history.seal()
+        for _ in history.own:
+            history.thin()
+        history.log([Row(3, START_MS - DAY_MS, 70, 0, 0)], [])
+        history.put(rows(3, (end + QUARTER_MS, 80)))
+        with contextlib.closing(Counted(tmp_path)) as asked:
+            asked.show(history.segments, history.timeline)
+            for meter, expected in ((1, 99 + segments), (2, None), (3, 70)):
+                asked.questions = 0
+                (found,) = queries.registers(asked, key(meter), [START_MS + end + 1])
+                assert found.consumption == expected
+                assert asked.questions <= 3
+
+
+def test_after_damage_a_register_is_looked_for_in_all_segments(tmp_path: Path) -> None:
+    with plain(tmp_path) as history:
+        history.put(rows(1, (0, 100)) + rows(2, (0, 7)))
+        history.seal()
+        history.put(rows(2, (HOUR_MS, 8)))
+        history.seal(alone=True)
+        history.put(rows(2, (2 * HOUR_MS, 9)))
+        history.seal()
+        history.catalogue.execute("INSERT INTO event VALUES (NULL, ?, 'live_restored', NULL, '{}')", (stamp(1, 0),))
+        with contextlib.closing(history.history()) as asked:
+            assert queries.registers(asked, key(1), [START_MS + 2 * HOUR_MS])[0].consumption == 100
 
 
 def test_the_quarter_of_an_hour_that_is_running(tmp_path: Path) -> None:
