@@ -17,6 +17,7 @@ from pathlib import Path
 
 from appliance.config import Draft, read
 from appliance.errors import ConfigError
+from appliance.memory import share_one_heap
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
@@ -43,6 +44,8 @@ async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> No
 
     Raises AlreadyRunning, StoreError (data directory, or one of a later version) or ConfigError (port, no such file).
     """
+    # Before any thread begins.
+    share_one_heap()
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     notifier = Notifier()

@@ -24,11 +24,12 @@ MAY_IMPORT = {
         *NOUNS,
         *(
             f"appliance.{p}"
-            for p in ("supervisor", "notify", "config", "clock", "timeline", "radio", "store", "web", "sync")
+            for p in ("supervisor", "notify", "memory", "config", "clock", "timeline", "radio", "store", "web", "sync")
         ),
     ),
     "appliance.supervisor": NOUNS,
     "appliance.notify": (),
+    "appliance.memory": (),
     "appliance.status": (*NOUNS, "appliance.config"),
     "appliance.doctor": (
         *NOUNS,
