@@ -28,7 +28,7 @@ def check_running(health: Mapping[str, Any] | None, why_not: str, hint: str) -> 
     verdicts: dict[str, Verdict] = {"healthy": "ok", "degraded": "look", "failed": "bad"}
     for name, part in health["parts"].items():
         if part["state"] != "healthy":
-            hint = part["hint"] or "It goes on trying by itself; 'appliance status' says more."
+            hint = part["hint"] or "It goes on trying by itself; what is found below may be the cause."
             yield Finding(name, verdicts.get(part["state"], "bad"), f"{part['state']}: {part['reason']}", hint)
 
 
