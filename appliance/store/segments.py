@@ -88,8 +88,7 @@ def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) 
         _attach(segment, directory / LIVE, "live")
         _attach(segment, directory / CATALOGUE, "catalogue")
         if before is not None:
-            _attach(segment, segment_path(directory, before.number), "before", immutable=True)
-            segment.execute(_LAST_READINGS)
+            carry(segment, directory, before)
         columns = _columns(segment, "reading")
         segment.execute(
             f"INSERT OR REPLACE INTO main.reading SELECT {columns} FROM live.reading WHERE id <= ? "
@@ -108,6 +107,12 @@ def seal(directory: Path, number: int, live_to: int, before: SegmentRow | None) 
 
     after = -1 if before is None else before.from_at
     return build(directory, number, fill, rank=0, live_to=live_to, after=after)
+
+
+def carry(segment: sqlite3.Connection, directory: Path, before: SegmentRow) -> None:
+    """Copy into a segment that is being made the last reading of each meter from the one `before` it."""
+    _attach(segment, segment_path(directory, before.number), "before", immutable=True)
+    segment.execute(_LAST_READINGS)
 
 
 def join(directory: Path, number: int, parts: Sequence[SegmentRow]) -> SegmentRow:

@@ -202,7 +202,8 @@ def mend(directory: Path, row: SegmentRow, writer: sqlite3.Connection) -> Findin
     detail: dict[str, object] = {"segment": row.number, "readings": row.readings}
     made = None
     if path.is_file():
-        made, saved = salvage.segment(directory, next_number(directory, catalogue.segments(writer)), row)
+        known = catalogue.segments(writer)
+        made, saved = salvage.segment(directory, next_number(directory, known), row, known)
         detail |= saved.told()
     else:
         detail["missing"] = True

@@ -3,7 +3,7 @@
 Of a sealed segment, whatever lies on a page with the right checksum is true, and nothing else is taken. The live
 database has no checksums: of it SQLite is asked first, from both ends up to the damage, then its pages and those in
 its log, and only rows that can be are taken. A reading whose meter nobody knows any more is left out: its number might
-be given to another.
+be given to another. What was last known of each meter before it is carried on, as into any other segment.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from appliance.store.schema import (
     segment_path,
     sums_path,
 )
-from appliance.store.segments import SUM_BYTES, build
+from appliance.store.segments import SUM_BYTES, build, carry, intact
 from appliance.timeline import BOOT_SHIFT, boot_of
 
 Row = tuple[Value, ...]
@@ -59,14 +59,17 @@ class Saved:
         return not any(self.rows[table] for table in ("reading", "reception", "coverage", "event"))
 
 
-def segment(directory: Path, number: int, row: SegmentRow) -> tuple[SegmentRow | None, Saved]:
-    """Make segment `number` of what is left of `row`; None if that is nothing."""
+def segment(
+    directory: Path, number: int, row: SegmentRow, known: Sequence[SegmentRow]
+) -> tuple[SegmentRow | None, Saved]:
+    """Make segment `number` of what is left of `row`, one of those `known`; None if that is nothing."""
     saved = read_segment(segment_path(directory, row.number))
     if saved.is_empty:
         return None, saved
     span = (row.from_at, row.to_at) if row.sha256 else None
+    before = _whole(directory, [other for other in known if other.from_at < row.from_at])
     made = build(
-        directory, number, lambda new: _fill(new, saved, directory), rank=row.rank, live_to=row.live_to,
+        directory, number, lambda new: _fill(new, saved, directory, before), rank=row.rank, live_to=row.live_to,
         replaces=[row.number], span=span,
     )  # fmt: skip
     return made, saved
@@ -103,9 +106,11 @@ def live(directory: Path, number: int, known: Sequence[SegmentRow]) -> tuple[Seg
         saved.rows[table] = [row for row in saved.rows[table] if _can_be(table, row)]
     if saved.is_empty:
         return None, saved
-    before = max((row.from_at for row in known if row.from_at >= 1 << BOOT_SHIFT), default=-1)
-    live_to = max(ids, default=live_to)
-    made = build(directory, number, lambda new: _fill(new, saved, directory), rank=0, live_to=live_to, after=before)
+    after = max((row.from_at for row in known if row.from_at >= 1 << BOOT_SHIFT), default=-1)
+    live_to, before = max(ids, default=live_to), _whole(directory, known)
+    made = build(
+        directory, number, lambda new: _fill(new, saved, directory, before), rank=0, live_to=live_to, after=after
+    )
     return made, saved
 
 
@@ -193,7 +198,13 @@ def _sort(found: Iterator[tuple[int | None, Row]], saved: Saved) -> None:
                     saved.rows[table].append((row_id, *values[1:]))
 
 
-def _fill(new: sqlite3.Connection, saved: Saved, directory: Path) -> None:
+def _whole(directory: Path, rows: Sequence[SegmentRow]) -> SegmentRow | None:
+    """The last of these segments that is not damaged too: it knows the last reading of each meter until then."""
+    heard = sorted((row for row in rows if row.from_at >= 1 << BOOT_SHIFT), key=lambda row: row.from_at, reverse=True)
+    return next((row for row in heard if intact(directory, row)), None)
+
+
+def _fill(new: sqlite3.Connection, saved: Saved, directory: Path, before: SegmentRow | None) -> None:
     _insert(new, "meter", saved.rows["meter"])
     _insert(new, "boot", saved.rows["boot"])
     _insert(new, "fix", saved.rows["fix"])
@@ -213,6 +224,9 @@ def _fill(new: sqlite3.Connection, saved: Saved, directory: Path) -> None:
         with contextlib.suppress(TypeError):
             rows.sort(key=lambda row: row[:2])
         _insert(new, table, rows)
+    if before is not None:
+        # Else what was last known of a meter would go with the segments before, once these have to.
+        carry(new, directory, before)
     for table in ("reading", "reception"):
         new.execute(f"DELETE FROM {table} WHERE meter NOT IN (SELECT number FROM meter)")
 

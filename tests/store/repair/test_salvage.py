@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,42 @@ async def test_damage_is_not_carried_on(sealed: Box, monkeypatch: pytest.MonkeyP
     assert len(sealed.events("segment_damaged")) == 1
     (joined,) = sealed.listed()
     assert dump(sealed.segment(joined))["reading"] <= content
+
+
+@pytest.mark.parametrize("damaged", ["segment", "live"])
+async def test_what_was_last_known_outlives_damage_and_older_history(sealed: Box, damaged: str) -> None:
+    """A meter that fell silent: what is salvaged, and sealed after it, knows of it though older history goes."""
+    meter, instant = MeterKey("scm", 1009, False), sealed.now_s * 1000 + round(START.timestamp() * 1000)
+    async with sealed.store() as store:
+        keeper = sealed.upkeep(store)
+        await keeper._seal()
+        known = await store.ask(queries.registers, meter, [instant])
+        assert known[0].consumption is not None
+        sealed.hear(store, 90, meters=9)
+        await store.commit()
+        if damaged == "segment":
+            await keeper._seal()
+    newest = sealed.listed()[-1]
+    if damaged == "segment":
+        # The last page of the table holds what is known of the last meter; the root leads to it in bytes 8 to 11.
+        path = sealed.segment(newest)
+        root = ask(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'reading'")[0][0] - 1
+        last = int.from_bytes(path.read_bytes()[root * SEGMENT_PAGE_BYTES + 8 :][:4], "big")
+        flip(path, last * SEGMENT_PAGE_BYTES - 1, 1)
+    else:
+        spoil(sealed.directory / LIVE, 0, bytes(100))
+    async with sealed.store() as store:
+        keeper = sealed.upkeep(store)
+        await keeper.tend()
+        sealed.hear(store, 90, meters=9)
+        await store.commit()
+        await keeper._seal()
+        old = sealed.listed()[:-1]
+        await keeper._enter(None, old)
+        assert await store.ask(queries.registers, meter, [instant + 200 * 60_000]) == [
+            replace(known[0], utc_ms=instant + 200 * 60_000)
+        ]
+    assert len(sealed.events("segment_damaged" if damaged == "segment" else "live_restored")) == 1
 
 
 @pytest.fixture
