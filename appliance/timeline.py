@@ -161,6 +161,11 @@ class Timeline:
             return Moment(utc_ms, at_end + drift_ms(ms - last_ms) + moved_ms, "estimate")
         return Moment(utc_ms, -(-(at_start * (last_ms - ms) + at_end * ms) // last_ms) + 1 + moved_ms, "estimate")
 
+    def last_ms(self, boot: int) -> int:
+        """The latest millisecond of a boot at which it is known to have run; 0 for one that is not known."""
+        place = self._place.get(boot)
+        return 0 if place is None else self._last_ms[place]
+
     def stamp_at(self, utc_ms: int) -> int:
         """The first stamp at which a boot was running and whose `utc_ms` is this or later.
 

@@ -81,8 +81,8 @@ def run(config: Path, fifo: Path, days: int) -> None:
             super().__init__(store, budget_bytes)
             self._of, self._day = store, 0
 
-        async def tend(self) -> None:
-            await super().tend()
+        async def tend(self) -> str:
+            short = await super().tend()
             await self._of.commit()
             if (day := hurry.street.now_ms // DAY_MS) > self._day:
                 self._day = day
@@ -90,8 +90,9 @@ def run(config: Path, fifo: Path, days: int) -> None:
                 print(f"day {day} {resident_kb()}", flush=True)
                 if day >= days:
                     stop.set()
-                    return
+                    return short
             hurry.go_on()
+            return short
 
     vars(app).update(Store=HurriedStore, Upkeep=HurriedUpkeep)
     with asyncio.Runner(loop_factory=lambda: Loop(hurry)) as runner:

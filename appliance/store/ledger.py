@@ -306,11 +306,13 @@ class Ledger:
 
     def write_again(self) -> None:
         """Take all that is known for not yet written, because the card holds other files than before."""
+        pending = {(reading.meter, reading.at) for reading in self._pending.readings}
         for key, meter in self._meters.items():
             self._pending.meters[key] = meter
-            self._pending.readings.append(
-                Reading(key, meter.last_at, meter.consumption, meter.tamper_phy, meter.tamper_enc)
-            )
+            if (key, meter.last_at) not in pending:
+                self._pending.readings.append(
+                    Reading(key, meter.last_at, meter.consumption, meter.tamper_phy, meter.tamper_enc)
+                )
         self._bound()
 
     def take(self, now_at: int) -> Batch:

@@ -42,17 +42,23 @@ RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
 # What the logs of both databases grow to before they are carried over, with the 24 bytes that each page has there.
 LOG_BYTES = LIVE_CHECKPOINT_PAGES * (LIVE_PAGE_BYTES + 24) + CATALOGUE_CHECKPOINT_PAGES * (4096 + 24)
 
+# Why there is too little room though nothing is left that may go.
+FULL, OVER = "the card is full of other files", "the data needs more than its budget"
+
 Enter = Callable[[SegmentRow | None, Sequence[SegmentRow]], Awaitable[None]]
 
 
 async def stay_within(
     store: Store, budget_bytes: int | None, enter: Enter, is_intact: Callable[[SegmentRow], Awaitable[bool]]
-) -> None:
-    """Thin and drop until the directory is within its budget, or nothing is left to go. Raises as `Upkeep.tend`."""
+) -> str:
+    """Thin and drop until the directory is within its budget, or nothing is left to go.
+
+    Returns why there is too little room all the same, `FULL` or `OVER`, or an empty text. Raises as `Upkeep.tend`.
+    """
     while True:
         usage = store.history.usage = await asyncio.to_thread(measure, store.directory, budget_bytes)
         if not is_over(store.directory, usage):
-            return
+            return FULL if is_full(store.directory) else ""
         if usage.damaged_files:
             await asyncio.to_thread(remove_oldest_aside, store.directory)
         elif (old := replaced(store.directory)) and is_over(store.directory, measure(store.directory, None)):
@@ -63,8 +69,10 @@ async def stay_within(
                 await _thin(store, whole, enter)
         elif len(store.segments) > 1:
             await _replace(store, store.segments[0], None, enter)
+        elif is_over(store.directory, measure(store.directory, None)):
+            return FULL
         else:
-            return
+            return OVER
 
 
 async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:

@@ -10,7 +10,8 @@ The live database has no index by meter on purpose: with one, each of the meters
 its own to be written, which is some ten times the bytes (measured: `docs/store.md`). Page size and `synchronous`
 were chosen by the same measurement.
 
-Migrations are numbered: `MIGRATIONS[kind][n]` takes a database of version n to n + 1, each in one transaction.
+Migrations are numbered: `MIGRATIONS[kind][n]` takes a database of version n to n + 1, each in one transaction. Each
+changes the text of a table: by that a later version, which is refused, is told from a number that a card made up.
 """
 
 import contextlib

@@ -57,6 +57,7 @@ class Upkeep:
         self._scrub_after: int | None = None
         self._pause_ticks = 0
         self._resting_ticks = 0
+        self._short = ""
 
     async def run(self, report: Callable[[str], None]) -> None:
         """Look after the history, for ever."""
@@ -70,16 +71,19 @@ class Upkeep:
 
     async def _try_to_tend(self) -> str:
         try:
-            await self.tend()
+            short = await self.tend()
         except (sqlite3.Error, OSError) as fault:
             self._resting_ticks = self._pause_ticks
             self._pause_ticks = min(2 * self._pause_ticks + 1, LONGEST_PAUSE_TICKS)
             return in_words(fault)
         self._pause_ticks = 0
-        return ""
+        return short
 
-    async def tend(self) -> None:
-        """Do what is due now. Raises the first sqlite3.Error or OSError; nothing is lost then, and it is due again."""
+    async def tend(self) -> str:
+        """Do what is due now; returns why there is too little room, if there is.
+
+        Raises the first sqlite3.Error or OSError; nothing is lost then, and it is due again.
+        """
         self._ask_clock()
         if self._store.catalogue is None:
             await self._rescue()
@@ -99,6 +103,7 @@ class Upkeep:
                     await self._store.disconnect()
         if faults:
             raise faults[0]
+        return self._short
 
     async def _connect(self) -> None:
         async with self._store.lock:
@@ -205,14 +210,15 @@ class Upkeep:
         await self._list_again()
         for row in gone:
             files.remove(store.directory, row.number)
-        log.info("store=%s segment=%s in place of %s", store.directory, made, [row.number for row in gone])
+        numbers = [row.number for row in gone]
+        log.info("store=%s segment=%s replaces=%s", store.directory, made.number if made else None, numbers)
 
     async def _list_again(self) -> None:
         self._store.segments = await asyncio.to_thread(self._listed)
         self._store.history.show(self._store.segments, self._store.clock.timeline)
 
     async def _stay_within_budget(self) -> None:
-        await retention.stay_within(self._store, self._budget_bytes, self._enter, self._is_intact)
+        self._short = await retention.stay_within(self._store, self._budget_bytes, self._enter, self._is_intact)
 
     async def _copy(self) -> None:
         now_s, directory = self._monotonic(), self._store.directory

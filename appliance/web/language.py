@@ -11,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -20,6 +21,7 @@ LOCALE = Path(__file__).parent / "locale"
 # Texts that reach a page by way of a variable; the others stand in the templates.
 DYNAMIC = (
     *PHRASES,
+    *(FULL, OVER),
     *("electric", "gas", "water", "unknown"),
     *("starting", "running", "retrying", "ended"),
     *("meter ID", "last heard", "last changed", "level", "messages an hour"),

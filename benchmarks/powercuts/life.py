@@ -19,7 +19,7 @@ import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from appliance.clock import Clock, KernelTime
 from appliance.store import upkeep
@@ -31,6 +31,8 @@ STEP = 45  # seconds between commits, and so many messages
 COMMIT = 10  # that a commit takes, at most
 TOKEN_STEPS = 20
 SEAL_ROWS, JOIN, COPY_S = 1500, 3, 1800
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -116,7 +118,7 @@ async def _hear(store: Store, history: Upkeep, seed: int, time: Time, hours: flo
     await tending
 
 
-async def _next(task: asyncio.Task[None], following: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+async def _next(task: asyncio.Task[T], following: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     """Start what follows a task that is done, unless that failed."""
     await task
     return asyncio.create_task(following)

@@ -200,11 +200,15 @@ async def test_a_card_that_others_filled_is_not_the_end(box: Box, tmp_path: Path
         for _ in range(10):
             box.hear(store, 1)
             with contextlib.suppress(*FAULTS):
-                await keeper.tend()
+                short = await keeper.tend()
             await store.commit()
         assert store.trouble == ""
         assert store.status().readings_waiting == 0
         assert store.segments != []
+        # That is said as long as it lasts.
+        assert short == retention.FULL
+        (tmp_path / "ballast").unlink()
+        assert await keeper.tend() == ""
     finally:
         await store.close()
     assert is_whole(box.directory)

@@ -275,3 +275,9 @@ def test_all_is_written_again_when_the_card_holds_another_file() -> None:
     batch = ledger.take(at(30))
     assert [(r.meter.meter_id, r.consumption) for r in batch.readings] == [(60243827, 31160), (5, 31160)]
     assert len(batch.meters) == 2
+
+
+def test_what_waits_already_is_not_written_twice() -> None:
+    ledger = hear((0, {}), (30, {"meter_id": 5}))
+    ledger.write_again()
+    assert [(r.meter.meter_id, r.consumption) for r in ledger.take(at(30)).readings] == [(60243827, 31160), (5, 31160)]

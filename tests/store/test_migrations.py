@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import sqlite3
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def fixture(kind: Kind, version: int) -> Path:
 def test_a_version_is_never_changed(kind: Kind) -> None:
     """Whoever changes a schema adds a script to MIGRATIONS, and its hash and its fixture here."""
     assert [hashlib.sha256(script.encode()).hexdigest()[:16] for script in MIGRATIONS[kind]] == SCRIPTS[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_version_has_tables_of_its_own(kind: Kind) -> None:
+    """By them a later version is told from a damaged number."""
+    found = []
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for script in ("", *MIGRATIONS[kind]):
+            connection.executescript(script)
+            found.append(set(connection.execute("SELECT name, sql FROM sqlite_schema")))
+    assert all(before != after for before, after in pairwise(found))
 
 
 @pytest.mark.parametrize(("kind", "version"), VERSIONS)

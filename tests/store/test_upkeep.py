@@ -90,7 +90,7 @@ async def test_what_was_set_aside_goes_first_then_history_is_thinned_then_it_goe
             await retention._thin(store, row, days.upkeep(store)._enter)
         assert await store.ask(queries.registers, KEY, ends(days)) == before
         # And it ends, though what is left is more than the budget.
-        await days.upkeep(store, 1000).tend()
+        assert await days.upkeep(store, 1000).tend() == retention.OVER
         assert await store.commit() == ""
         (newest,) = store.segments
         assert (newest.from_at, newest.rank) == (listed[-1].from_at, DAYS)

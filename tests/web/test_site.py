@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from appliance.errors import ConfigError
+from appliance.store.retention import FULL
 from appliance.supervisor import Health
 from appliance.web.site import serving
 from appliance.web.static import files
@@ -156,6 +157,20 @@ async def test_a_history_that_nobody_looks_after(site: Site, language: str, word
     site.health["store"] = site.health["history"]
     _, page = await get(site, f"/?lang={language}")
     assert words not in page
+    assert page.count('class="notice"') == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "There is too little room: the card is full of other files."),
+        ("es", "Falta espacio: la tarjeta está llena de otros archivos."),
+    ],
+)
+async def test_a_card_that_others_fill(site: Site, language: str, words: str) -> None:
+    site.health["history"] = Health("degraded", FULL)
+    _, page = await get(site, f"/?lang={language}")
+    assert words in page
     assert page.count('class="notice"') == 1
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from appliance.model import ReceiverState
 from appliance.store.ledger import Meter
+from appliance.store.retention import FULL, OVER
 from appliance.web.language import COOKIE, LANGUAGES, language_of
 from appliance.web.parts import PARTS, Parts
 from appliance.web.rendering import html, render
@@ -78,9 +79,10 @@ class Strip:
 class StatusArea:
     """For _status.html. `wrong` is what is wrong in `config_file`.
 
-    `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after; empty if that
-    is not so. `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds
-    it, None where they are well known; `unconfirmed`: no source has told the time since the machine was started.
+    `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after,
+    `room_trouble` why there is too little room though all history that may go has gone; empty if that is not so.
+    `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds it, None
+    where they are well known; `unconfirmed`: no source has told the time since the machine was started.
     """
 
     wrong: tuple[str, ...]
@@ -91,6 +93,7 @@ class StatusArea:
     waiting: int
     lost: int
     history_trouble: str
+    room_trouble: str
     damaged: int
     doubt: str | None
     unconfirmed: bool
@@ -185,6 +188,7 @@ def status_area(parts: Parts, times: Times) -> StatusArea:
     receivers = parts.receivers()
     health = parts.health()
     storage = parts.storage
+    history = health["history"].reason if "history" in health else ""
     return StatusArea(
         wrong=tuple(map(str, parts.wrong)),
         config_file=parts.config_file,
@@ -193,7 +197,8 @@ def status_area(parts: Parts, times: Times) -> StatusArea:
         store_trouble=health["store"].reason if "store" in health else "",
         waiting=parts.store.ledger.pending_readings,
         lost=parts.store.ledger.lost_readings,
-        history_trouble=health["history"].reason if "history" in health else "",
+        history_trouble="" if history in (FULL, OVER) else history,
+        room_trouble=history if history in (FULL, OVER) else "",
         damaged=storage.damaged_segments if storage else 0,
         doubt=times.doubt,
         unconfirmed=times.moment.source == "estimate",
