@@ -5,7 +5,7 @@ help:
 	@echo "make run     the appliance, live on http://localhost:8080/"
 	@echo "make test    all tests"
 	@echo "make check   ruff, mypy and the rules of the house"
-	@echo "make bench   the receiver's numbers"
+	@echo "make bench   the numbers of receiver and store"
 	@echo "make setup   only what the others need: .venv, packages of the tests"
 	@echo "make lock    newest versions into the lock files"
 

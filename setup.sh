@@ -3,10 +3,11 @@
 #
 #   setup.sh run      Python packages the appliance needs            (requirements.lock)
 #   setup.sh check    and those of the tests and checks              (requirements-dev.lock)
-#   setup.sh test     and the tests' system packages: a C compiler and a browser
+#   setup.sh test     and the tests' system packages: a C compiler, a browser and PostgreSQL
 #
 # Debian packages are installed where we may (as root, or by sudo without a password); where we may not,
-# the script names what is missing and the command that installs it. PYTHON chooses the interpreter.
+# the script names what is missing and the command that installs it. PYTHON chooses the interpreter, POSTGRESQL the
+# folder in which PostgreSQL's versions lie.
 set -eu
 cd "$(dirname "$0")"
 
@@ -109,12 +110,21 @@ make_venv() {
 # Includes stdlib.h because gcc alone does not bring the C library's headers.
 compiles() { printf '#include <stdlib.h>\nint main(void){return 0;}\n' | gcc -x c -o /dev/null - 2>/dev/null; }
 
+# The tests start a server of their own, so its programs are all they need.
+has_postgresql() {
+    for initdb in "${POSTGRESQL:-/usr/lib/postgresql}"/*/bin/initdb; do
+        if [ -x "$initdb" ]; then return; fi
+    done
+    return 1
+}
+
 case ${1:-} in
     run) make_venv requirements.lock ;;
     check) make_venv requirements-dev.lock ;;
     test)
         compiles || need 'gcc libc6-dev' 'a C compiler: the tests build a stand-in for the dongle with it'
         command -v chromium >/dev/null 2>&1 || need chromium 'a browser: the tests look at the live page with it'
+        has_postgresql || need postgresql 'PostgreSQL: the tests of the aggregator ask it everything, too'
         make_venv requirements-dev.lock
         ;;
     *) die 'say one of: run, check, test' ;;

@@ -50,7 +50,7 @@ class Machine:
         """Runs it; PYTHON keeps it from falling back on the real machine's own /usr/bin/python3."""
         return subprocess.run(
             [self.folder / "bin" / "sh", self.folder / "checkout" / "setup.sh", what],
-            env={"PATH": str(self.folder / "bin"), "PYTHON": python},
+            env={"PATH": str(self.folder / "bin"), "PYTHON": python, "POSTGRESQL": str(self.folder / "postgresql")},
             cwd="/",
             capture_output=True,
             text=True,
@@ -122,7 +122,8 @@ def test_without_the_right_it_names_what_is_missing_and_the_command(machine: Mac
     assert done.returncode == 1
     assert "gcc" in done.stderr
     command = (
-        "sudo apt-get update && sudo apt-get install --no-install-recommends gcc libc6-dev chromium python3.11-venv"
+        "sudo apt-get update && sudo apt-get install --no-install-recommends gcc libc6-dev chromium"
+        " postgresql python3.11-venv"
     )
     assert command in done.stderr
     assert machine.calls == ""

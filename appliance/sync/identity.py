@@ -1,7 +1,7 @@
 """Who the appliance is: a key made at its first start, which never leaves it, and those that came after.
 
-    identity/000001.key        private key of epoch 1 (PKCS #8, PEM), and below it the SHA-256 of that text
-    identity/000001.copy       the same again: a card forgets a bit now and then
+    identity/000001.key        private key of epoch 1, as `keyfile.py` says
+    identity/000001.copy       the same again
     identity/000002.rotation   the key of epoch 2, in an envelope signed by that of epoch 1
     identity/claim             the code by which an operator knows that a person stands beside this appliance
 
@@ -12,27 +12,23 @@ machine that the backup was made of may go on signing.
 
 import base64
 import contextlib
-import hashlib
 import json
 import logging
-import os
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from appliance.errors import StoreError
 from appliance.sync.envelope import ROTATION, key_id, seal
+from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key, sync, write
 
 log = logging.getLogger(__name__)
 
 FOLDER = "identity"
 NAME_DIGITS = 32
-_SUM_LENGTH = 65
 # Letters and digits that are not taken for each other.
 CODE_ALPHABET, CODE_LENGTH = "23456789ABCDEFGHJKMNPQRSTVWXYZ", 8
 
@@ -70,9 +66,9 @@ def open_identity(directory: Path) -> Identity:
         path.unlink()
     epochs = sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"\d{6}\.(key|copy)", path.name)})
     if not epochs:
-        _keep_key(folder, 1, Ed25519PrivateKey.generate())
+        keep_key(folder, _stem(1), Ed25519PrivateKey.generate())
         epochs = [1]
-    key = _kept_key(folder, epochs[-1])
+    key = kept_key(folder, _stem(epochs[-1]), _HINT)
     rotations = tuple(path.read_bytes() for path in sorted(folder.glob("*.rotation")) if int(path.stem) <= epochs[-1])
     return Identity(_name(folder, rotations, key), epochs[-1], key, _claim_code(folder), rotations)
 
@@ -89,14 +85,18 @@ def rotate(directory: Path, identity: Identity) -> Identity:
         "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
     }
     content = json.dumps(statement, separators=(",", ":")).encode()
-    _write(folder / f"{epoch:06}.rotation", seal(ROTATION, content, identity.key))
-    _keep_key(folder, epoch, key)
+    write(folder / f"{_stem(epoch)}.rotation", seal(ROTATION, content, identity.key))
+    keep_key(folder, _stem(epoch), key)
     # What was signed stays signed; that no more can be signed with it is worth more than the old key.
-    for name in (f"{identity.epoch:06}.copy", f"{identity.epoch:06}.key"):
+    for name in (f"{_stem(identity.epoch)}.{COPY}", f"{_stem(identity.epoch)}.{KEY}"):
         (folder / name).unlink(missing_ok=True)
-    _sync(folder)
+    sync(folder)
     log.info("identity appliance=%s epoch=%d", identity.appliance, epoch)
     return open_identity(directory)
+
+
+def _stem(epoch: int) -> str:
+    return f"{epoch:06}"
 
 
 def _name(folder: Path, rotations: tuple[bytes, ...], key: Ed25519PrivateKey) -> str:
@@ -112,43 +112,6 @@ def _name(folder: Path, rotations: tuple[bytes, ...], key: Ed25519PrivateKey) ->
 _HINT = "Restore a backup; without one delete the folder, and the operator approves the appliance as a new one."
 
 
-def _keep_key(folder: Path, epoch: int, key: Ed25519PrivateKey) -> None:
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    text = pem + f"{hashlib.sha256(pem).hexdigest()}\n".encode()
-    for ending in ("copy", "key"):
-        _write(folder / f"{epoch:06}.{ending}", text)
-
-
-def _kept_key(folder: Path, epoch: int) -> Ed25519PrivateKey:
-    """The key of an epoch; where one of its two files is damaged, it is written anew from the other."""
-    paths = [folder / f"{epoch:06}.{ending}" for ending in ("key", "copy")]
-    found = [_read_key(path) for path in paths]
-    key = found[0] or found[1]
-    if key is None:
-        raise StoreError(f"{paths[0]} is damaged, and so is its copy", _HINT)
-    for path, good in zip(paths, found, strict=True):
-        if good is None:
-            other = paths[1] if path == paths[0] else paths[0]
-            log.warning("identity file=%s damaged or gone, written anew", path)
-            with contextlib.suppress(OSError):
-                _write(path, other.read_bytes())
-    return key
-
-
-def _read_key(path: Path) -> Ed25519PrivateKey | None:
-    """The key in a file, None when that is not what was written."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    pem, told = content[:-_SUM_LENGTH], content[-_SUM_LENGTH:]
-    if told != f"{hashlib.sha256(pem).hexdigest()}\n".encode():
-        return None
-    key = load_pem_private_key(pem, None)
-    assert isinstance(key, Ed25519PrivateKey)
-    return key
-
-
 def _claim_code(folder: Path) -> str:
     path = folder / "claim"
     with contextlib.suppress(FileNotFoundError):
@@ -156,32 +119,5 @@ def _claim_code(folder: Path) -> str:
         if re.fullmatch(f"[{CODE_ALPHABET}]{{{CODE_LENGTH}}}", code):
             return code
     code = "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
-    _write(path, code.encode())
+    write(path, code.encode())
     return code
-
-
-def _write(path: Path, content: bytes) -> None:
-    """A file that only its owner reads, whole and on the card before it has its name."""
-    part = path.with_name(f"{path.name}.part")
-    with _created(part) as handle:
-        os.write(handle, content)
-        os.fsync(handle)
-    part.rename(path)
-    _sync(path.parent)
-
-
-@contextlib.contextmanager
-def _created(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        yield handle
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
