@@ -27,8 +27,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 BATCH = "application/vnd.meter-appliance.batch.v1+json+gzip"
 RECEIPT = "application/vnd.meter-appliance.receipt.v1+json"
 ROTATION = "application/vnd.meter-appliance.rotation.v1+json"
+ENROLMENT = "application/vnd.meter-appliance.enrolment.v1+json"
 
-Reason = Literal["malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content"]
+Reason = Literal[
+    "malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content",
+    "not_approved", "revoked", "fork", "broken_chain", "too_many",
+]  # fmt: skip
 """Why an envelope or its content is refused."""
 
 
