@@ -75,7 +75,7 @@ OF_A_MONTH: dict[str, Question] = {
     "series over a week": _series(7),
     "series over a month": _series(31),
     "quarter hours of a day": _intervals(2),
-    "quarter hours of a month": _intervals(31),
+    "quarter hours of ten days": _intervals(11),
     "days of a month": lambda history, made, n: queries.days(
         history, made.meter(n), _day(made, 31).date(), _day(made, 1).date(), UTC
     ),

@@ -44,10 +44,11 @@ class Messages:
         for low, high in thinned + dropped:
             self._unknown.update(range(max(low, from_ms) // QUARTER_MS, min(high, to_ms) // QUARTER_MS + 1))
 
-    def of_quarter(self, from_ms: int) -> int | None:
-        """How often in the quarter of an hour that begins then; None if that is not kept any more."""
-        quarter = from_ms // QUARTER_MS
-        return self._counts.get(quarter) or (None if quarter in self._unknown else 0)
+    def of_quarters(self, begins_ms: Iterable[int]) -> list[int | None]:
+        """How often in each of the quarters of an hour that begin then; None if that is not kept any more."""
+        counts, unknown = self._counts, self._unknown
+        quarters = [from_ms // QUARTER_MS for from_ms in begins_ms]
+        return [counts.get(quarter) or (None if quarter in unknown else 0) for quarter in quarters]
 
 
 def coverage_rows(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, ...]]:

@@ -12,17 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from heapq import merge
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
+from typing import NamedTuple
 
 from appliance.store import catalogue
 from appliance.store.heard import Messages, coverage_rows
 from appliance.store.history import History, View
-from appliance.store.registers import Breaks, Known, registers_at
+from appliance.store.registers import Breaks, Row, registers_at
 from appliance.store.rows import QUARTER_MS, Event, MeterKey, MeterRow
 from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 HOUR_MS = 3_600_000
 MOST_POINTS = 2_000
+MOST_INTERVALS = 10 * 96
 MOST_EVENTS = 1_000
 LONGEST_COVERAGE_MS = 62 * 24 * HOUR_MS
 # No reading is from before or after: stamps of the calendar begin in 1970, and clocks are believed until 2100.
@@ -40,8 +42,7 @@ class Register:
     since_utc_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(NamedTuple):
     """What was used from `from_ms` to `to_ms`; `used` is None when the register at either end is not known.
 
     `register` is what the register showed at the end, or last if the meter was not heard until then; None when it was
@@ -90,14 +91,14 @@ def registers(history: History, meter: MeterKey, instants: Sequence[int]) -> lis
         number = view.number(meter)
         found = [None] * len(instants) if number is None else registers_at(view, number, instants)
         return [
-            Register(utc_ms, known.consumption, known.utc_ms) if known else Register(utc_ms, None, None)
-            for utc_ms, known in zip(instants, found, strict=True)
+            Register(utc_ms, row[1], view.timeline.utc_ms(row[0])) if row else Register(utc_ms, None, None)
+            for utc_ms, row in zip(instants, found, strict=True)
         ]
 
     return history.answer(question)
 
 
-def series(history: History, meter: MeterKey, from_ms: int, to_ms: int, points: int = 400) -> list[Period]:
+def series(history: History, meter: MeterKey, from_ms: int, to_ms: int, points: int = 360) -> list[Period]:
     """What was used in equal steps from one instant to another, as many as a screen shows."""
     if to_ms <= from_ms:
         return []
@@ -106,11 +107,11 @@ def series(history: History, meter: MeterKey, from_ms: int, to_ms: int, points: 
 
 
 def intervals(history: History, meter: MeterKey, from_ms: int, to_ms: int) -> list[Period]:
-    """What was used in each quarter of an hour, and how often the meter was heard in it; at most a month."""
+    """What was used in each quarter of an hour, and how often the meter was heard in it; at most ten days."""
     if to_ms <= from_ms:
         return []
     first = from_ms // QUARTER_MS
-    last = min(-(-to_ms // QUARTER_MS), first + 31 * 96)
+    last = min(-(-to_ms // QUARTER_MS), first + MOST_INTERVALS)
     return _periods(history, meter, [n * QUARTER_MS for n in range(first, last + 1)], heard=True)
 
 
@@ -213,26 +214,30 @@ def _periods(history: History, meter: MeterKey, edges: Sequence[int], *, heard: 
             return [Period(*pair, None, None, 0 if heard else None) for pair in pairwise(edges)]
         shown = registers_at(view, number, edges)
         breaks = Breaks(view, number, shown)
-        messages = Messages(view, number, edges[0], edges[-1]) if heard else None
+        spans = list(zip(pairwise(edges), pairwise(shown), strict=True))
+        counts = Messages(view, number, edges[0], edges[-1]).of_quarters(edges[:-1]) if heard else repeat(None)
         heard_until_ms = _heard_until(view, number, shown[-1])
         found = []
-        for (from_ms, begin), (to_ms, end) in pairwise(zip(edges, shown, strict=True)):
-            count = messages.of_quarter(from_ms) if messages else None
+        for ((from_ms, to_ms), (begin, end)), count in zip(spans, counts, strict=False):
             if end is None or from_ms >= heard_until_ms:
                 found.append(Period(from_ms, to_ms, None, None, count))
-                continue
-            within = breaks.between(begin, end) if begin else []
-            used = end.consumption - begin.consumption + sum(b.lacking for b in within) if begin else None
-            found.append(Period(from_ms, to_ms, end.consumption, used, count, tuple(b.kind for b in within)))
+            elif begin is None:
+                found.append(Period(from_ms, to_ms, end[1], None, count))
+            elif not breaks.any:
+                found.append(Period(from_ms, to_ms, end[1], end[1] - begin[1], count))
+            else:
+                within = breaks.between(begin, end)
+                used = end[1] - begin[1] + sum(b.lacking for b in within)
+                found.append(Period(from_ms, to_ms, end[1], used, count, tuple(b.kind for b in within)))
         return found
 
     return history.answer(question)
 
 
-def _heard_until(view: View, number: int, last: Known | None) -> int:
+def _heard_until(view: View, number: int, last: Row | None) -> int:
     """Until when the register is known: the catalogue learns of it once in a quarter of an hour."""
     last_at = view.catalogue.execute("SELECT last_at FROM meter WHERE number = ?", (number,)).fetchone()[0]
-    return max(view.timeline.utc_ms(last_at), last.utc_ms if last else 0) + 1
+    return max(view.timeline.utc_ms(last_at), view.timeline.utc_ms(last[0]) if last else 0) + 1
 
 
 def _keys(view: View, numbers: Iterable[int | None]) -> dict[int, MeterKey]:

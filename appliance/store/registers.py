@@ -7,8 +7,8 @@ What was imported lies beside in segments of the calendar. Where both tell of a 
 """
 
 import json
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from operator import itemgetter
 from typing import NamedTuple
@@ -25,6 +25,15 @@ _LATEST_OF_EACH = (
     "CROSS JOIN reading AS r ON r.meter = ?1 AND r.at = (SELECT at FROM reading "
     f"WHERE meter = ?1 AND at > i.before AND at <= i.value AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1)"
 )
+# All readings that count from the one that counts at the first instant on.
+_ALL_FROM = (
+    f"SELECT at, consumption FROM reading WHERE meter = ?1 AND at <= ?3 AND NOT flags & {SUSPECT} AND at >= coalesce("
+    f"(SELECT at FROM reading WHERE meter = ?1 AND at <= ?2 AND NOT flags & {SUSPECT} ORDER BY at DESC LIMIT 1), ?2) "
+    "ORDER BY at LIMIT ?4"
+)
+# Where the instants lie so close, so many readings for each are read one after the other in less time than it takes to
+# look for each instant; measured.
+CLOSE_MS, READINGS_EACH = 3_600_000, 6
 _LIVE_READINGS = f"SELECT at, consumption FROM reading WHERE id > ? AND meter = ? AND NOT flags & {SUSPECT} ORDER BY id"
 _BREAKS = (
     "SELECT number, at, kind, detail FROM event "
@@ -33,16 +42,12 @@ _BREAKS = (
 _DAMAGED = "SELECT 1 FROM event WHERE kind IN ('segment_damaged', 'live_restored') LIMIT 1"
 
 
-class Known(NamedTuple):
-    """A reading that counts, placed in UTC; `at` orders it among those of its kind, calendar or not."""
+Row = tuple[int, ...]
+"""A reading that counts: its stamp and its register."""
 
-    utc_ms: int
-    at: int
-    consumption: int
 
-    @property
-    def imported(self) -> bool:
-        return boot_of(self.at) == CALENDAR
+def _imported(row: Row) -> bool:
+    return boot_of(row[0]) == CALENDAR
 
 
 class _Break(NamedTuple):
@@ -60,12 +65,14 @@ class Breaks:
     Something that happened is told before the reading that shows it, or with it: it counts where that reading does.
     """
 
-    def __init__(self, view: View, number: int, shown: Sequence[Known | None]) -> None:
+    def __init__(self, view: View, number: int, shown: Sequence[Row | None]) -> None:
         self._lanes: dict[bool, list[_Break]] = {True: [], False: []}
-        times = [known.utc_ms for known in shown if known]
-        if not times:
+        self.any = False
+        readings = [row for row in shown if row]
+        if not readings:
             return
-        low, high = times[0], times[-1] + 1
+        low, high = view.timeline.utc_ms(readings[0][0]), view.timeline.utc_ms(readings[-1][0]) + 1
+        self._utc_ms = view.timeline.utc_ms
         rows = view.catalogue.execute(_BREAKS, (number, low, high)).fetchall()
         stamps = (view.timeline.stamp_at(low), view.timeline.stamp_at(high))
         rows += view.catalogue.execute(_BREAKS, (number, *stamps)).fetchall()
@@ -77,17 +84,18 @@ class Breaks:
             self._lanes[boot_of(at) == CALENDAR].append(_Break(at, view.timeline.utc_ms(at), kind, lacking))
         for lane in self._lanes.values():
             lane.sort()
+        self.any = bool(rows)
 
-    def between(self, begin: Known, end: Known) -> list[_Break]:
+    def between(self, begin: Row, end: Row) -> list[_Break]:
         """What happened after one reading and up to another."""
-        if not any(self._lanes.values()):
+        if not self.any:
             return []
-        lane = self._lanes[end.imported]
-        if begin.imported == end.imported:
-            return lane[_after(lane, begin.at) : _after(lane, end.at)]
-        own = [b for b in lane[: _after(lane, end.at)] if b.utc_ms > begin.utc_ms]
-        lane = self._lanes[begin.imported]
-        others = [b for b in lane[_after(lane, begin.at) :] if b.utc_ms <= end.utc_ms]
+        begin_at, end_at, lane = begin[0], end[0], self._lanes[_imported(end)]
+        if _imported(begin) == _imported(end):
+            return lane[_after(lane, begin_at) : _after(lane, end_at)]
+        own = [b for b in lane[: _after(lane, end_at)] if b.utc_ms > self._utc_ms(begin_at)]
+        lane = self._lanes[_imported(begin)]
+        others = [b for b in lane[_after(lane, begin_at) :] if b.utc_ms <= self._utc_ms(end_at)]
         # What both a log and the appliance heard is one.
         return own + [b for b in others if not any(b.kind == o.kind and b.lacking == o.lacking for o in own)]
 
@@ -96,7 +104,7 @@ def _after(lane: Sequence[_Break], at: int) -> int:
     return bisect_right(lane, at, key=lambda b: b.at)
 
 
-def registers_at(view: View, number: int, instants: Sequence[int]) -> list[Known | None]:
+def registers_at(view: View, number: int, instants: Sequence[int]) -> list[Row | None]:
     """The last reading that counts at or before each of `instants`."""
     first_at = view.catalogue.execute("SELECT first_at FROM meter WHERE number = ?", (number,)).fetchone()[0]
     recent = view.live.execute(_LIVE_READINGS, (view.live_to, number)).fetchall()
@@ -105,30 +113,34 @@ def registers_at(view: View, number: int, instants: Sequence[int]) -> list[Known
     stamps = [view.timeline.stamp_at(utc_ms + 1) - 1 for utc_ms in instants]
     # What was salvaged may lack the copies of what preceded, and so may what was sealed after it.
     damaged = view.catalogue.execute(_DAMAGED).fetchone() is not None
-    found: list[Known | None] = [None] * len(instants)
-    asked: list[int] = []
-    for n, stamp in enumerate(stamps):
-        if place := bisect_right(recent, stamp, key=itemgetter(0)):
-            at, consumption = recent[place - 1]
-            found[n] = Known(view.timeline.utc_ms(at), at, consumption)
-        elif stamp >= first_at:
-            asked.append(n)
-    for n, at, consumption in _latest(view, view.sealed, number, stamps, asked, carries=not damaged):
-        found[n] = Known(view.timeline.utc_ms(at), at, consumption)
+    found: list[Row | None] = [None] * len(instants)
+    sealed = bisect_left(stamps, recent[0][0]) if recent else len(stamps)
+    found[sealed:] = _latest_among(recent, stamps[sealed:])
+    asked = range(bisect_left(stamps, first_at), sealed)
+    for n, row in _latest(view, view.sealed, number, instants, stamps, asked, carries=not damaged):
+        found[n] = row
     if view.past:
         # What was imported is asked only where the appliance itself did not hear the meter later.
         end = max(row.to_at for row in view.past)
-        asked = [n for n, own in enumerate(found) if instants[n] >= first_at and (own is None or own.utc_ms < end)]
-        for n, at, consumption in _latest(view, view.past, number, instants, asked, carries=False):
-            imported, own = Known(at, at, consumption), found[n]
-            found[n] = max(own, imported) if own else imported
+        utc_ms = view.timeline.utc_ms
+        past = [n for n, own in enumerate(found) if instants[n] >= first_at and (not own or utc_ms(own[0]) < end)]
+        for n, row in _latest(view, view.past, number, instants, instants, past, carries=False):
+            own = found[n]
+            found[n] = row if not own or utc_ms(own[0]) < row[0] else own
     return found
 
 
 def _latest(
-    view: View, segments: Sequence[SegmentRow], number: int, stamps: Sequence[int], asked: list[int], *, carries: bool
-) -> Iterator[tuple[int, ...]]:
-    """Those of `stamps` that are `asked` for and known, by place, with the last reading at or before each.
+    view: View,
+    segments: Sequence[SegmentRow],
+    number: int,
+    instants: Sequence[int],
+    stamps: Sequence[int],
+    asked: Sequence[int],
+    *,
+    carries: bool,
+) -> Iterator[tuple[int, Row]]:
+    """Those of `stamps`, at `instants`, that are `asked` for and known, by place, with the last reading by then.
 
     If each segment `carries` copies of what preceded it, none before it is asked but those that overlap it.
     """
@@ -145,11 +157,29 @@ def _latest(
         here = sorted(waiting.get(place, []))
         if not here:
             continue
-        values = (number, json.dumps([stamps[n] for n in here]))
-        rows = {row[0]: row for row in view.rows(segments[place], _LATEST_OF_EACH, values)}
-        latest = None
-        for key, n in enumerate(here):
-            if latest := rows.get(key, latest):
-                yield n, *latest[1:]
+        span_ms = instants[here[-1]] - instants[here[0]]
+        rows = _latest_in(view, segments[place], number, [stamps[n] for n in here], span_ms)
+        for n, row in zip(here, rows, strict=True):
+            if row:
+                yield n, row
             elif place and (ends[place - 1] >= stamps[n] or not carries):
                 waiting.setdefault(place - 1, []).append(n)
+
+
+def _latest_in(view: View, segment: SegmentRow, number: int, stamps: list[int], span_ms: int) -> list[Row | None]:
+    """The last reading in a segment at or before each of `stamps`, which span so much time."""
+    if span_ms < CLOSE_MS * len(stamps):
+        most = READINGS_EACH * len(stamps)
+        every = view.rows(segment, _ALL_FROM, (number, stamps[0], stamps[-1], most))
+        if len(every) < most:
+            return _latest_among(every, stamps)
+    each = {row[0]: row[1:] for row in view.rows(segment, _LATEST_OF_EACH, (number, json.dumps(stamps)))}
+    # An instant without one of its own has that of the instant before.
+    own: Iterable[Row | None] = map(each.get, range(len(stamps)))
+    return list(accumulate(own, lambda before, row: row or before))
+
+
+def _latest_among(rows: Sequence[Row], stamps: Iterable[int]) -> list[Row | None]:
+    """The last of some rows at or before each of `stamps`."""
+    known = [at for at, _ in rows]
+    return [rows[place - 1] if (place := bisect_right(known, stamp)) else None for stamp in stamps]

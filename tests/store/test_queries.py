@@ -220,7 +220,7 @@ def test_no_question_is_too_long(tmp_path: Path) -> None:
     with plain(tmp_path) as history, contextlib.closing(history.history()) as asked:
         history.put(rows(1, (HOUR_MS, 100)))
         assert len(queries.series(asked, key(1), -(2**60), 2**60, 10**9)) == queries.MOST_POINTS
-        assert len(queries.intervals(asked, key(1), 0, 2**60)) == 31 * 96
+        assert len(queries.intervals(asked, key(1), 0, 2**60)) == queries.MOST_INTERVALS
         assert len(queries.days(asked, key(1), date.min, date.max, UTC)) == queries.MOST_POINTS
         assert len(queries.months(asked, key(1), date.min, date.max, UTC)) == 130 * 12 - 1
         assert len(queries.registers(asked, key(1), range(10**6))) == queries.MOST_POINTS
