@@ -13,15 +13,17 @@ import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from appliance.config import Draft, read
-from appliance.errors import ConfigError
+from appliance.config import DATA, Draft, Wrong, read
+from appliance.errors import ConfigError, StoreError
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
+from appliance.store.repair.soundness import refuse_later
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health, Supervisor
@@ -32,6 +34,7 @@ from appliance.web.site import serving
 log = logging.getLogger(__name__)
 
 SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
+HINT_DATA = "It is tried again by itself every few seconds."
 HINT_WRONG = "Correct it in the configuration file; the change is taken up by itself."
 # The store reports at least every commit interval, which is 60 s at most; a card may be slow.
 STORE_VITAL_WITHIN_S = 180.0
@@ -42,7 +45,7 @@ LOOK_S = 3.0
 async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> None:
     """Run the appliance set up by `path` until SIGTERM or SIGINT, or until `stop` is set.
 
-    Raises AlreadyRunning, StoreError (data directory, or one of a later version) or ConfigError (port, no such file).
+    Raises AlreadyRunning or ConfigError (port, no such file).
     """
     # Before any thread begins.
     share_one_heap()
@@ -54,7 +57,7 @@ async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> No
     try:
         draft: Draft | None = read(path)
         while draft:
-            draft = await _run(draft, stop, notifier)
+            draft = await _run(examined(draft), stop, notifier)
     finally:
         notifier.stopping()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,6 +116,18 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             await supervisor.stop(*radio_names)
 
 
+def examined(draft: Draft) -> Draft:
+    """The draft, with what is wrong with the data directory that it names, if anything is. Raises AlreadyRunning."""
+    if not draft.keeps:
+        return draft
+    try:
+        with sole_user(draft.config.store.directory):
+            refuse_later(draft.config.store.directory)
+    except StoreError as fault:
+        return replace(draft, wrong=(*draft.wrong, Wrong(DATA, f"{fault}. {fault.hint}")))
+    return draft
+
+
 def radio_events(store: Store) -> Callable[[str, Health], None]:
     """What the supervisor tells of a receiver as an event of the store; one that comes and goes, not every time."""
     told: dict[str, Bucket] = {}
@@ -131,12 +146,17 @@ def radio_events(store: Store) -> Callable[[str, Health], None]:
 
 
 def refusals(draft: Draft) -> dict[str, Health]:
-    """The health of what a wrong configuration keeps from running: each receiver, and the rest as one."""
+    """The health of what cannot run: each receiver that is set wrongly, the data, and the rest as one."""
     reasons: dict[str, list[str]] = {}
     for wrong in draft.wrong:
-        part = wrong.part if wrong.part.startswith("receiver ") else "configuration"
+        part = wrong.part if wrong.part == DATA or wrong.part.startswith("receiver ") else "configuration"
         reasons.setdefault(part, []).append(wrong.words)
-    return {part: Health("failed", f"{draft.path}: {'; '.join(words)}", HINT_WRONG) for part, words in reasons.items()}
+    return {
+        part: Health("failed", "; ".join(words), HINT_DATA)
+        if part == DATA
+        else Health("failed", f"{draft.path}: {'; '.join(words)}", HINT_WRONG)
+        for part, words in reasons.items()
+    }
 
 
 def in_words(parts: Parts) -> str:
@@ -158,22 +178,28 @@ async def _stopped_or_corrected(draft: Draft, stop: asyncio.Event) -> Draft | No
 
 
 async def correction(draft: Draft, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Draft:
-    """What the file says once it says something else than `draft`; never, if nothing in that is wrong."""
-    path = draft.path
-    if path is None or not draft.wrong:
+    """What the file says once it says something else than `draft`, or its data directory can be used after all.
+
+    Never, if nothing in the draft is wrong.
+    """
+    path, said = draft.path, replace(draft, wrong=tuple(one for one in draft.wrong if one.part != DATA))
+    if said == draft and (path is None or not draft.wrong):
         await asyncio.Event().wait()
-    assert path is not None
     taken: tuple[int, ...] | None = None
     seen: tuple[int, ...] | None = None
     while True:
         await sleep(LOOK_S)
+        if said != draft and examined(said) == said:
+            return said
+        if path is None:
+            continue
         before, seen = seen, _version(path)
         if seen is None or seen != before or seen == taken:
             continue
         taken = seen
         # It may go away while it is read, as it does when an editor puts a new one in its place.
         with contextlib.suppress(ConfigError):
-            if (found := read(path)) != draft:
+            if (found := read(path)) != said:
                 return found
 
 

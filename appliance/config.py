@@ -185,7 +185,8 @@ class Config:
 class Wrong:
     """An entry that is wrong: the part that it keeps from working, and what is wrong with it and what is allowed.
 
-    `part` is "receiver" and its name, the name of another table, or "file" where nothing in it can be trusted.
+    `part` is "receiver" and its name, the name of another table, "file" where nothing in it can be trusted, or `DATA`
+    where the data directory that it rightly names cannot be used.
     """
 
     part: str
@@ -213,7 +214,8 @@ class Draft:
 TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "receiver": Receiver}
 REPEATED = "receiver"
 # What must be right before anything is kept or looked for: else it is not sure where readings belong.
-KEEPING = ("file", "store")
+DATA = "data"
+KEEPING = ("file", "store", DATA)
 
 
 def load(path: Path | None = None) -> Config:

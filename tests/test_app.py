@@ -209,15 +209,27 @@ async def test_data_of_a_later_version_is_refused(start: Start, tmp_path: Path, 
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    code, line = await refusal(await start())
-    assert (code, f"{path} has the format 99 of a later version" in line) == (74, True)
+    appliance = await start()
+    data = (await appliance.health())["parts"]["data"]
+    assert (data["state"], f"{path} has the format 99 of a later version" in data["reason"]) == ("failed", True)
     assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+    assert await appliance.end(signal.SIGTERM) == 0
 
 
-async def test_a_data_directory_that_cannot_be_made_is_refused(start: Start, tmp_path: Path) -> None:
+async def test_a_data_directory_that_cannot_be_made(start: Start, tmp_path: Path) -> None:
+    """The page says so, and once it can be made all goes on by itself."""
     (tmp_path / "data").write_text("a file")
-    code, line = await refusal(await start())
-    assert (code, "data directory" in line) == (74, True)
+    appliance = await start()
+    data = (await appliance.health())["parts"]["data"]
+    assert (data["state"], "data directory" in data["reason"]) == ("failed", True)
+    for language, words in (("en", "The data cannot be used"), ("es", "No se pueden usar los datos")):
+        async with aiohttp.ClientSession() as session, session.get(f"{appliance.url}?lang={language}") as answer:
+            assert (answer.status, words in await answer.text()) == (503, True)
+    (tmp_path / "data").unlink()
+    line = await asyncio.wait_for(appliance.process.stdout.readline(), 30)  # type: ignore[union-attr]
+    appliance.url = line.decode().split()[-1]
+    await appliance.until_heard(20)
 
 
 async def test_where_the_page_is_may_go_unread(start: Start, tmp_path: Path) -> None:

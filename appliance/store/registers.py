@@ -174,9 +174,11 @@ def _latest_in(view: View, segment: SegmentRow, number: int, stamps: list[int], 
         if len(every) < most:
             return _latest_among(every, stamps)
     each = {row[0]: row[1:] for row in view.rows(segment, _LATEST_OF_EACH, (number, json.dumps(stamps)))}
-    # An instant without one of its own has that of the instant before.
-    own: Iterable[Row | None] = map(each.get, range(len(stamps)))
-    return list(accumulate(own, lambda before, row: row or before))
+    found: list[Row | None] = []
+    for place in range(len(stamps)):
+        # An instant without one of its own has that of the instant before.
+        found.append(each.get(place, found[-1] if found else None))
+    return found
 
 
 def _latest_among(rows: Sequence[Row], stamps: Iterable[int]) -> list[Row | None]:

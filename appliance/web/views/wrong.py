@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from appliance.config import DATA
 from appliance.web.language import COOKIE, LANGUAGES, language_of
 from appliance.web.parts import PARTS
 from appliance.web.rendering import html, render
@@ -12,11 +13,15 @@ from appliance.web.views.live import ONE_YEAR_S
 
 @dataclass(frozen=True, slots=True)
 class WrongPage:
-    """For wrong.html. `file_wide`: the file as a whole cannot be read, so that each entry in it is unknown."""
+    """For wrong.html. `file_wide`: the file as a whole cannot be read, so that each entry in it is unknown.
+
+    `data`: it is the data directory that cannot be used.
+    """
 
     site_name: str
     file: str
     file_wide: bool
+    data: bool
     wrong: tuple[str, ...]
 
 
@@ -27,6 +32,7 @@ async def view(request: web.Request) -> web.Response:
         site_name=parts.site_name,
         file=parts.config_file,
         file_wide=any(one.part == "file" for one in parts.wrong),
+        data=any(one.part == DATA for one in parts.wrong),
         wrong=tuple(map(str, parts.wrong)),
     )
     response = html(render(language_of(request), "wrong.html", page), 503)
