@@ -1,0 +1,249 @@
+"""Version 1, the first."""
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+revision = "0001"
+down_revision = None
+
+LARGE = ("reading", "reception", "event")
+JANUARY_2015, JANUARY_2020, JANUARY_2025 = 1_420_070_400_000, 1_577_836_800_000, 1_735_689_600_000
+COARSE = {
+    "before_2015": f"FROM (MINVALUE) TO ({JANUARY_2015})",
+    "2015_2019": f"FROM ({JANUARY_2015}) TO ({JANUARY_2020})",
+    "2020_2024": f"FROM ({JANUARY_2020}) TO ({JANUARY_2025})",
+    "later": f"FROM ({JANUARY_2025}) TO (MAXVALUE)",
+}
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_unique",
+        "fk": "%(table_name)s_%(column_0_name)s_known",
+        "ix": "%(table_name)s_%(column_0_name)s",
+    }
+)
+# SQLite numbers rows by itself only in a column of exactly this type.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _whole(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _maybe(name: str) -> Column[int | None]:
+    return Column(name, BigInteger)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+appliance = Table(
+    "appliance",
+    metadata,
+    Column("appliance_id", Number, primary_key=True),
+    Column("identity", Text, nullable=False, unique=True),
+    _text("name"),
+    _text("version"),
+    _text("claim"),
+    _text("state"),
+    _whole("enrolled_utc_ms"),
+    _maybe("approved_utc_ms"),
+    _maybe("revoked_utc_ms"),
+)
+
+appliance_key = Table(
+    "appliance_key",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), nullable=False),
+    _whole("epoch"),
+    Column("key_id", Text, nullable=False, unique=True),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    _whole("added_utc_ms"),
+    _maybe("revoked_utc_ms"),
+    UniqueConstraint("appliance_id", "epoch"),
+)
+
+enrolment_token = Table(
+    "enrolment_token",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    _whole("made_utc_ms"),
+    _whole("expires_utc_ms"),
+    _maybe("used_utc_ms"),
+    Column("used_by", Text),
+)
+
+chain = Table(
+    "chain",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    _whole("sequence"),
+    _text("sha256"),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    _text("sha256"),
+    _text("previous"),
+    _whole("received_utc_ms"),
+    _whole("stored_utc_ms"),
+    _whole("sealed_utc_ms"),
+    Column("simulated", Boolean, nullable=False),
+    _whole("assignments"),
+    _whole("payload_bytes"),
+    _whole("readings"),
+    _whole("receptions"),
+    _whole("events"),
+    _whole("told_again"),
+    UniqueConstraint("appliance_id", "sha256"),
+)
+
+waiting_batch = Table(
+    "waiting_batch",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    _text("sha256"),
+    _text("previous"),
+    _whole("received_utc_ms"),
+    Column("line", LargeBinary, nullable=False),
+    _whole("line_bytes"),
+)
+
+given_up = Table(
+    "given_up",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True),
+    Column("first_sequence", BigInteger, primary_key=True),
+    _whole("last_sequence"),
+    _whole("given_up_utc_ms"),
+)
+
+boot = Table(
+    "boot",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), nullable=False),
+    _whole("boot_id"),
+    _whole("number"),
+    _text("kernel_id"),
+    _whole("reading_ms"),
+    _whole("reception_ms"),
+    _whole("event_ms"),
+    _whole("first_at"),
+    _whole("last_at"),
+    _whole("epoch"),
+    _text("clock"),
+    PrimaryKeyConstraint("appliance_id", "boot_id"),
+    UniqueConstraint("appliance_id", "number", "kernel_id"),
+)
+
+meter = Table(
+    "meter",
+    metadata,
+    Column("meter_id", Number, primary_key=True),
+    _whole("endpoint_id"),
+    _text("protocol"),
+    Column("simulated", Boolean, nullable=False),
+    _whole("endpoint_type"),
+    _text("commodity"),
+    UniqueConstraint("endpoint_id", "protocol", "simulated"),
+)
+
+
+def _large(name: str, *columns: Column[int] | Column[int | None] | Column[str], told_by: tuple[str, ...] = ()) -> Table:
+    return Table(
+        name,
+        metadata,
+        _whole("meter_id"),
+        _whole("at"),
+        _maybe("uncertainty_ms"),
+        _text("source"),
+        _whole("appliance_id"),
+        _whole("boot_id"),
+        _whole("ms"),
+        *columns,
+        PrimaryKeyConstraint("meter_id", "at", "appliance_id", "boot_id", "ms", *told_by),
+        Index(f"{name}_told", "appliance_id", "boot_id", "ms"),
+        postgresql_partition_by="RANGE (at)",
+        sqlite_with_rowid=False,
+    )
+
+
+reading = _large(
+    "reading",
+    _whole("consumption"),
+    Column("tamper_phy", Integer),
+    Column("tamper_enc", Integer),
+    Column("flags", SmallInteger, nullable=False),
+)
+
+reception = _large(
+    "reception",
+    _whole("last_ms"),
+    _whole("count"),
+    _whole("corrected"),
+    _whole("levels"),
+    _whole("snr_sum_cdb"),
+    _maybe("snr_best_cdb"),
+    _maybe("frequency_min_hz"),
+    _maybe("frequency_max_hz"),
+)
+
+event = _large("event", _whole("number"), _text("kind"), _text("detail"), told_by=("number",))
+
+refusal_count = Table(
+    "refusal_count",
+    metadata,
+    Column("appliance_id", BigInteger, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    _whole("count"),
+    _whole("first_utc_ms"),
+    _whole("last_utc_ms"),
+)
+
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("number", Number, primary_key=True),
+    _whole("appliance_id"),
+    _whole("received_utc_ms"),
+    _text("reason"),
+    _text("words"),
+    _whole("line_bytes"),
+    Column("evidence", LargeBinary, nullable=False),
+    Index("refusal_of", "appliance_id", "number"),
+)
+
+
+def upgrade() -> None:
+    """Make it all; on PostgreSQL with the partitions that are no months."""
+    metadata.create_all(op.get_bind(), checkfirst=False)
+    if op.get_bind().dialect.name == "postgresql":
+        for table in LARGE:
+            for name, bounds in COARSE.items():
+                op.execute(f"CREATE TABLE {table}_{name} PARTITION OF {table} FOR VALUES {bounds}")
