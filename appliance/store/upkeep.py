@@ -15,13 +15,14 @@ from pathlib import Path
 
 from appliance.store import catalogue, files, live, retention, segments
 from appliance.store.backup import restore
+from appliance.store.connection import transaction
 from appliance.store.repair import recovery
 from appliance.store.repair.soundness import sound
 from appliance.store.rows import DAYS, SegmentRow
 from appliance.store.schema import CATALOGUE, COPY, LIVE, in_words, read_only
 from appliance.store.segments import PART
 from appliance.store.transfer import adopt, format1
-from appliance.store.writer import Store, transaction
+from appliance.store.writer import Store
 from appliance.timeline import BOOT_SHIFT
 
 log = logging.getLogger(__name__)

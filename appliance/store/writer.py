@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from appliance.fixes import Fix
 from appliance.model import Message
 from appliance.store import catalogue, live
 from appliance.store.backup import restore
+from appliance.store.connection import identity, open_writer, transaction
 from appliance.store.history import History
 from appliance.store.ledger import Batch, Ledger
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
@@ -32,7 +33,6 @@ from appliance.store.repair.recovery import Finding, prepare
 from appliance.store.repair.soundness import is_damage
 from appliance.store.rows import QUARTER_MS, Event, EventKind, MeterKey, MeterRow, SegmentRow, StoreStatus
 from appliance.store.schema import (
-    BUSY_TIMEOUT_S,
     CATALOGUE,
     CATALOGUE_CHECKPOINT_PAGES,
     LIVE,
@@ -79,6 +79,7 @@ class Store:
         self._next_id = self._next_event = 1
         self._restored = False
         self._files: tuple[tuple[int, int] | None, ...] = ()
+        self.on_events: Callable[[], None] = lambda: None
         self._wake = asyncio.Event()
         self._due = asyncio.Event()
         self._readers = ThreadPoolExecutor(1, "history")
@@ -165,6 +166,8 @@ class Store:
             else:
                 self.saved_at = self.clock.now()
                 self._tell("")
+                if batch.events:
+                    self.on_events()
                 if any(event.kind == "restored" for event in batch.events):
                     await asyncio.to_thread(restore.told, self.directory)
             return self.trouble
@@ -213,8 +216,10 @@ class Store:
         if self.catalogue is not None:
             return
         findings = await asyncio.to_thread(prepare, self.directory)
-        self.catalogue = await _open(self.directory / CATALOGUE, f"wal_autocheckpoint = {CATALOGUE_CHECKPOINT_PAGES}")
-        self.live = await _open(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
+        self.catalogue = await open_writer(
+            self.directory / CATALOGUE, f"wal_autocheckpoint = {CATALOGUE_CHECKPOINT_PAGES}"
+        )
+        self.live = await open_writer(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
         files, self._files = self._files, self._found()
         if await asyncio.to_thread(self._take_up, exchanged=files not in ((), self._files)):
             self.record("boot", {"number": self.clock.boot})
@@ -271,7 +276,7 @@ class Store:
 
     def _found(self) -> tuple[tuple[int, int] | None, ...]:
         """What tells the database files from others of their names."""
-        return tuple(_identity(self.directory / name) for name in (CATALOGUE, LIVE))
+        return tuple(identity(self.directory / name) for name in (CATALOGUE, LIVE))
 
     async def disconnect(self) -> None:
         """Close the databases; the next commit opens them again."""
@@ -358,43 +363,9 @@ class Store:
         self._restored, self._files = False, ()
 
 
-@contextlib.asynccontextmanager
-async def transaction(writer: aiosqlite.Connection) -> AsyncIterator[aiosqlite.Connection]:
-    """All that is written inside, or nothing of it."""
-    await writer.execute("BEGIN IMMEDIATE")
-    try:
-        yield writer
-        await writer.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            await writer.execute("ROLLBACK")
-        raise
-
-
 async def _write_clock(writer: aiosqlite.Connection, changes: tuple[Boot, list[Fix]] | None) -> None:
     if changes:
         boot, fixes = changes
         await writer.execute(catalogue.BOOT, (boot.number, boot.boot_id, boot.last_ms, boot.system_offset_ms))
         values = [(fix.boot, fix.ms, fix.utc_ms, fix.uncertainty_ms, fix.source) for fix in fixes]
         await writer.executemany(catalogue.FIX, values)
-
-
-async def _open(path: Path, *pragmas: str) -> aiosqlite.Connection:
-    writer = await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    try:
-        # FULL: a commit is on the card when it returns; NORMAL would put that off until a checkpoint. What is deleted
-        # need not be overwritten: that would be written to the card too.
-        for pragma in ("synchronous = FULL", "temp_store = MEMORY", "secure_delete = OFF", *pragmas):
-            await writer.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
-        await writer.close()
-        raise
-    return writer
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_dev, about.st_ino
