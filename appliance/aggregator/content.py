@@ -6,11 +6,11 @@ nearly all.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,8 @@ CALENDAR = 0
 CALENDAR_CLOCK = (Knot(0, 0, 0, "calendar"),)
 NOT_YET = -1
 Rows = list[tuple[Any, ...]]
+MeterKey = tuple[int, str, bool]
+"""What a meter calls itself, by which protocol, and whether it was made up."""
 
 
 class Counts(NamedTuple):
@@ -69,38 +71,29 @@ class Content:
 
     async def _meters(self, meters: Sequence[Meter]) -> list[int]:
         """The numbers of meters; those that nobody heard before get one."""
-        found = await self._known_meters(meters)
-        new = sorted(_key(m) for m in meters if _key(m) not in found)
-        if new:
-            told = {_key(m): m for m in meters}
-            rows = [
-                {
-                    "endpoint_id": key[0], "protocol": key[1], "simulated": key[2],
-                    "endpoint_type": told[key].endpoint_type, "commodity": told[key].commodity,
-                }
-                for key in new
-            ]  # fmt: skip
+        told = {(m.meter_id, m.protocol, m.simulated): (m.endpoint_type, m.commodity) for m in meters}
+        found = await self._known_meters(told)
+        # In one order, so that no two workers wait for each other.
+        if new := sorted(told.keys() - found.keys()):
             make = insert_postgresql(meter) if self._database.is_postgresql else insert_sqlite(meter)
+            columns = ("endpoint_id", "protocol", "simulated", "endpoint_type", "commodity")
+            rows = [dict(zip(columns, (*key, *told[key]), strict=True)) for key in new]
             await self._connection.execute(make.on_conflict_do_nothing(), rows)
-            found = await self._known_meters(meters)
-        changed = sorted(
-            (found[_key(m)].meter_id, m.endpoint_type, m.commodity)
-            for m in meters
-            if (found[_key(m)].endpoint_type, found[_key(m)].commodity) != (m.endpoint_type, m.commodity)
-        )
-        if changed:
+            found = await self._known_meters(told)
+        if changed := sorted((found[key][0], *what) for key, what in told.items() if found[key][1:] != what):
             change = update(meter).where(meter.c.meter_id == bindparam("number"))
             change = change.values(endpoint_type=bindparam("type"), commodity=bindparam("measures"))
             names = ("number", "type", "measures")
             await self._connection.execute(change, [dict(zip(names, row, strict=True)) for row in changed])
-        return [found[_key(m)].meter_id for m in meters]
+        return [found[key][0] for key in told]
 
-    async def _known_meters(self, meters: Sequence[Meter]) -> dict[tuple[int, str, bool], Row[Any]]:
-        if not meters:
+    async def _known_meters(self, keys: Collection[MeterKey]) -> dict[MeterKey, tuple[int, int, str]]:
+        """The number, type and commodity of each meter that is known."""
+        if not keys:
             return {}
-        question = select(meter).where(self._database.among(meter.c.endpoint_id, [m.meter_id for m in meters]))
+        question = select(meter).where(self._database.among(meter.c.endpoint_id, [key[0] for key in keys]))
         rows = await self._connection.execute(question)
-        return {(row.endpoint_id, row.protocol, row.simulated): row for row in rows}
+        return {(e, protocol, simulated): (n, kind, what) for n, e, protocol, simulated, kind, what in rows}
 
     async def _know_boots(self, numbers: set[int]) -> None:
         mine = boot.c.appliance_id == self._appliance_id
@@ -250,10 +243,6 @@ _MOVE = {table.name: _move(table) for table in (reading, reception, event)}
 
 def _of(happened: Happened, numbers: list[int]) -> int:
     return NO_METER if happened.meter is None else numbers[happened.meter]
-
-
-def _key(told: Meter) -> tuple[int, str, bool]:
-    return told.meter_id, told.protocol, told.simulated
 
 
 def _told_by(table: Table, row: tuple[Any, ...]) -> tuple[int, ...]:

@@ -7,11 +7,9 @@
                                 reading, reception, event
 
 Large: `reading`, `reception`, `event`. On PostgreSQL they are partitioned by the month of their `at`, and the
-distribution column `meter_id` is in each of their unique keys, so that Citus can distribute them by it. They have no
-foreign keys: their meter is looked up or made in the transaction that writes them, meters are never deleted, and a
-check of each row would cost more than the row. By appliance: `chain`, `batch`, `waiting_batch`, `given_up`, `boot` and
-the refusals, all of whose unique and foreign keys hold `appliance_id`. The rest is small enough for every node to keep
-it whole.
+distribution column `meter_id` is in each of their unique and foreign keys, so that Citus can distribute them by it.
+By appliance: `chain`, `batch`, `waiting_batch`, `given_up` and `boot`, all of whose unique and foreign keys hold
+`appliance_id`. The rest is small enough for every node to keep it whole.
 
 `meter_id` is the aggregator's own number of a meter; what the meter calls itself on the air is its `endpoint_id`. A row
 of a large table belongs to the appliance that heard it, and (`appliance_id`, `boot_id`, `ms`) is its place there: a
@@ -27,6 +25,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -196,8 +195,10 @@ meter = Table(
 def _large(name: str, *columns: Column[int] | Column[int | None] | Column[str], told_by: tuple[str, ...] = ()) -> Table:
     """A table of rows that an appliance told, in the order in which a meter's rows are asked for.
 
-    `told_by` is what tells two rows apart beside their meter and their place in the boot.
+    `told_by` is what tells two rows apart beside their meter and their place in the boot; where there is such a thing,
+    a row may be of `NO_METER`.
     """
+    known = [] if told_by else [ForeignKeyConstraint(["meter_id"], [meter.c.meter_id])]
     return Table(
         name,
         metadata,
@@ -210,6 +211,7 @@ def _large(name: str, *columns: Column[int] | Column[int | None] | Column[str], 
         _whole("ms"),
         *columns,
         PrimaryKeyConstraint("meter_id", "at", "appliance_id", "boot_id", "ms", *told_by),
+        *known,
         Index(f"{name}_told", "appliance_id", "boot_id", "ms"),
         postgresql_partition_by="RANGE (at)",
         sqlite_with_rowid=False,

@@ -17,12 +17,8 @@ from appliance.sync.batch import MS_LIMIT, Knot, utc_ms
 MOST_PRODUCT = 1 << 62
 
 
-class When(NamedTuple):
-    """The time of a row, in the columns' order."""
-
-    at: int
-    uncertainty_ms: int | None
-    source: str
+When = tuple[int, int | None, str]
+"""The time of a row, in the columns' order: `at`, `uncertainty_ms`, `source`."""
 
 
 class Span(NamedTuple):
@@ -76,13 +72,13 @@ def times(clock: Sequence[Knot], moments: Sequence[int]) -> list[When]:
     first, last = (known[bisect_right(begins, ms) - 1] for ms in (min(moments), max(moments)))
     if first is last:
         _, _, zero, utc, skew, run, uncertainty_ms, source = first
-        return [When(utc + ms - zero + (ms - zero) * skew // run, uncertainty_ms, source) for ms in moments]
+        return [(utc + ms - zero + (ms - zero) * skew // run, uncertainty_ms, source) for ms in moments]
     return [_when(known[bisect_right(begins, ms) - 1], ms) for ms in moments]
 
 
 def _when(span: Span, ms: int) -> When:
     at = span.utc_ms + ms - span.ms + (ms - span.ms) * span.skew_ms // span.run_ms
-    return When(at, span.uncertainty_ms, span.source)
+    return at, span.uncertainty_ms, span.source
 
 
 def _parameter(name: str) -> ColumnElement[int]:

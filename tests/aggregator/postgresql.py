@@ -16,7 +16,7 @@ import asyncpg
 STARTS_WITHIN_S = 60
 # initdb and the server refuse to run as root; this is the user that Debian's package makes.
 USER = "postgres"
-SETTINGS = ("fsync=off", "listen_addresses=", "autovacuum=off", "max_connections=60", "shared_buffers=64MB")
+SETTINGS = ("listen_addresses=", "max_connections=60", "shared_buffers=128MB")
 
 
 class Unavailable(Exception):
@@ -71,8 +71,8 @@ def _as_user() -> list[str]:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
-    """A server, from its making to its end. Raises Unavailable."""
+def running(*, fsync: bool = False) -> Iterator[Server]:
+    """A server, from its making to its end; `fsync` if what it commits is to be on the disk. Raises Unavailable."""
     binaries, as_user = programs(), _as_user()
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
@@ -83,7 +83,11 @@ def running() -> Iterator[Server]:
         done = subprocess.run([*make, "--locale=C"], cwd=folder, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise Unavailable(f"initdb: {done.stderr[-500:]}")
-        settings = [word for setting in (*SETTINGS, f"unix_socket_directories={folder}") for word in ("-c", setting)]
+        settings = [
+            word
+            for setting in (*SETTINGS, f"fsync={fsync}", f"unix_socket_directories={folder}")
+            for word in ("-c", setting)
+        ]
         with (folder / "log").open("wb") as log:
             command = [*as_user, str(binaries / "postgres"), "-D", str(data), *settings]
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)

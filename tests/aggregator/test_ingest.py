@@ -1,11 +1,6 @@
 """A batch is verified, stored once and answered, on both databases."""
 
-import pytest
-
-from appliance.aggregator.appliances import Appliances
-from appliance.aggregator.chains import gaps
 from appliance.aggregator.database import Database
-from appliance.aggregator.ingest import Refusal, Stored, Waiting
 from appliance.aggregator.schema import batch, event, meter, reading, reception
 from tests.aggregator.street import NOW, Sender, ingest, receipt, rows
 from tests.sync.made_batch import UTC_MS

@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -176,6 +177,7 @@ meter = Table(
 
 
 def _large(name: str, *columns: Column[int] | Column[int | None] | Column[str], told_by: tuple[str, ...] = ()) -> Table:
+    known = [] if told_by else [ForeignKeyConstraint(["meter_id"], [meter.c.meter_id])]
     return Table(
         name,
         metadata,
@@ -188,6 +190,7 @@ def _large(name: str, *columns: Column[int] | Column[int | None] | Column[str], 
         _whole("ms"),
         *columns,
         PrimaryKeyConstraint("meter_id", "at", "appliance_id", "boot_id", "ms", *told_by),
+        *known,
         Index(f"{name}_told", "appliance_id", "boot_id", "ms"),
         postgresql_partition_by="RANGE (at)",
         sqlite_with_rowid=False,
