@@ -27,6 +27,7 @@ from appliance.store.repair.soundness import refuse_later
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health, Supervisor
+from appliance.sync.sealing import Sealing
 from appliance.web import probe
 from appliance.web.parts import Parts
 from appliance.web.site import serving
@@ -101,7 +102,11 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         )
         if draft.keeps:
             supervisor.start("store", store.run, vital_within_s=STORE_VITAL_WITHIN_S)
-            supervisor.start("history", Upkeep(store, config.store.budget_bytes).run)
+            sealing = Sealing(store)
+            store.on_events = sealing.wake
+            upkeep = Upkeep(store, config.store.budget_bytes, before_seal=sealing.catch_up)
+            supervisor.start("history", upkeep.run)
+            supervisor.start("outbox", sealing.run)
         notifier.ready()
         if notifier.told:
             supervisor.start("watchdog", lambda _report: notifier.feed(supervisor.stalled, lambda: in_words(parts)))

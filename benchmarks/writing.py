@@ -1,4 +1,4 @@
-"""What the store writes to the card in a day of 300 meters, by the kernel's own accounts.
+"""What store and outbox write to the card in a day of 300 meters, by the kernel's own accounts.
 
 Two of them: `write_bytes` of /proc/self/io, the pages that this process made dirty, and, where a file system may be
 mounted (root), the sectors that reach an ext4 made for the purpose, with its journal: what a card would get. The
@@ -21,6 +21,7 @@ from appliance.clock import Clock, KernelTime
 from appliance.model import Message
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
+from appliance.sync.sealing import SEAL_S, Sealing
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 COMMIT_S = 50.0
@@ -69,16 +70,20 @@ async def live(directory: Path, street: Street, hours: float) -> None:
     """Run a store in `directory` for some hours of the street, with commits and upkeep."""
     store = Store(directory, COMMIT_S, street.clock())
     await store.open()
-    upkeep = Upkeep(store, monotonic=lambda: street.now_ms / 1000)
+    sealing = Sealing(store)
+    upkeep = Upkeep(store, monotonic=lambda: street.now_ms / 1000, before_seal=sealing.catch_up)
     for n in range(round(hours * 3600 / COMMIT_S)):
         for message in street.messages(COMMIT_S):
             store.hear(message, False)
         if trouble := await store.commit():
             raise SystemExit(f"the store says: {trouble}")
         await upkeep.tend()
+        if n % round(SEAL_S / COMMIT_S) == 0:
+            await sealing.catch_up()
         if n % 72 == 0:
             print(f"\r  written: hour {n // 72} of {hours:.0f} ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    sealing.close()
     await store.close()
 
 

@@ -10,10 +10,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from appliance.errors import StoreError
 from appliance.model import Commodity
 from appliance.store import live
 from appliance.store.history import History, Unreadable, View
 from appliance.store.rows import CARRIED, MeterKey, SegmentRow
+from appliance.store.schema import in_words
 from appliance.timeline import boot_of
 
 _READING = "meter, at, consumption, tamper_phy, tamper_enc, flags"
@@ -78,8 +80,11 @@ class Outgoing:
 
 
 def outgoing(history: History, after: Position, most: int) -> Outgoing:
-    """The next portion, of at most so many rows. Raises sqlite3.Error, OSError."""
-    return history.answer(lambda view: _outgoing(view, after, most))
+    """The next portion, of at most so many rows. Raises StoreError, OSError."""
+    try:
+        return history.answer(lambda view: _outgoing(view, after, most))
+    except sqlite3.Error as fault:
+        raise StoreError(f"what is to be delivered cannot be read: {in_words(fault)}") from fault
 
 
 def _outgoing(view: View, after: Position, most: int) -> Outgoing:

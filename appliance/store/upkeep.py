@@ -40,7 +40,10 @@ LONGEST_PAUSE_TICKS = 256
 
 
 class Upkeep:
-    """Keeps the history of a store in order and within `budget_bytes` (None: all but a reserve of the card)."""
+    """Keeps the history of a store in order and within `budget_bytes` (None: all but a reserve of the card).
+
+    `before_seal` is called when the rows of the live database are about to become a segment, under the lock.
+    """
 
     def __init__(
         self,
@@ -48,11 +51,13 @@ class Upkeep:
         budget_bytes: int | None = None,
         monotonic: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        before_seal: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._budget_bytes = budget_bytes
         self._monotonic = monotonic or asyncio.get_running_loop().time
         self._sleep = sleep
+        self._before_seal = before_seal
         self._copied_s = self._scrubbed_s = self._monotonic()
         self._clock_s = -CLOCK_S
         self._scrub_after: int | None = None
@@ -167,6 +172,8 @@ class Upkeep:
                 # Nothing, unless the last time was cut short.
                 for table in live.TABLES:
                     await writer.execute(f"DELETE FROM {table} WHERE id <= ?", (sealed_to,))
+            if self._before_seal:
+                await self._before_seal()
             number = files.next_number(store.directory, store.segments)
             made = await asyncio.to_thread(segments.seal, store.directory, number, store.last_id, before)
             await self._list(made, ())

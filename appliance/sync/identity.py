@@ -22,12 +22,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from appliance.errors import StoreError
+from appliance.store.backup.restore import AGAIN, IDENTITY
 from appliance.sync.envelope import ROTATION, key_id, seal
 from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key, sync, write
 
 log = logging.getLogger(__name__)
 
-FOLDER = "identity"
 NAME_DIGITS = 32
 # Letters and digits that are not taken for each other.
 CODE_ALPHABET, CODE_LENGTH = "23456789ABCDEFGHJKMNPQRSTVWXYZ", 8
@@ -59,8 +59,19 @@ def name_of(key: Ed25519PublicKey) -> str:
 
 
 def open_identity(directory: Path) -> Identity:
-    """The identity in a data directory, made at the first start. Raises StoreError, OSError."""
-    folder = directory / FOLDER
+    """The identity in a data directory, made at the first start, with a new key after a restore.
+
+    Raises StoreError, OSError.
+    """
+    folder = directory / IDENTITY
+    identity = _opened(folder)
+    if (folder / AGAIN).exists():
+        identity = rotate(directory, identity)
+        (folder / AGAIN).unlink()
+    return identity
+
+
+def _opened(folder: Path) -> Identity:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in folder.glob("*.part"):
         path.unlink()
@@ -78,7 +89,7 @@ def rotate(directory: Path, identity: Identity) -> Identity:
 
     Cut short before the new key has its name, nothing has changed.
     """
-    folder, epoch, key = directory / FOLDER, identity.epoch + 1, Ed25519PrivateKey.generate()
+    folder, epoch, key = directory / IDENTITY, identity.epoch + 1, Ed25519PrivateKey.generate()
     statement = {
         "appliance": identity.appliance,
         "epoch": epoch,
@@ -92,7 +103,7 @@ def rotate(directory: Path, identity: Identity) -> Identity:
         (folder / name).unlink(missing_ok=True)
     sync(folder)
     log.info("identity appliance=%s epoch=%d", identity.appliance, epoch)
-    return open_identity(directory)
+    return _opened(folder)
 
 
 def _stem(epoch: int) -> str:

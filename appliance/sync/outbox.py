@@ -108,7 +108,7 @@ class Outbox:
     def seal(self, history: History, timeline: Timeline, now: int) -> int:
         """Seal all that was not told yet, as of stamp `now`; returns how many batches that made.
 
-        Raises sqlite3.Error or OSError; what was sealed until then stays, and the rest is due again.
+        Raises StoreError or OSError; what was sealed until then stays, and the rest is due again.
         """
         made, after = 0, self._tip.position if self._tip else Position()
         while True:

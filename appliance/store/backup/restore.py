@@ -30,6 +30,9 @@ ABOUT = "backup.json"
 FORMAT = 1
 PART, READY, OLD, NEW = "restore.part", "restore", "replaced", "restored"
 NOTE = "restored.json"
+IDENTITY = "identity"
+AGAIN = "restored"
+"""In a restored identity: the machine that it was backed up from may go on, so this one needs a key of its own."""
 
 
 def waiting(directory: Path) -> bool:
@@ -54,6 +57,9 @@ def take_up(directory: Path) -> bool:
         # The card may put off renames, but not past this.
         for folder in (old, directory, handover):
             sync(folder)
+        if (identity := handover / READY / IDENTITY).is_dir():
+            (identity / AGAIN).touch()
+            sync(identity)
         (handover / READY).rename(new)
         sync(handover)
     for path in sorted(new.iterdir()):
