@@ -51,7 +51,7 @@ def _errors(place: Path, machine: Machine) -> Finding:
     errors = text(machine.sys / "fs" / "ext4" / name / "errors_count") if name else ""
     options = _mount_options(number, machine)
     if errors not in ("", "0"):
-        return Finding("file system", "bad", f"{name} has {errors} errors on record", REPLACE)
+        return Finding("file system", "bad", f"errors on record of {name}: {errors}", REPLACE)
     if "ro" in options:
         hint = (
             "Look into the kernel's log (dmesg) for why; after errors it is switched so, and the card may be failing."

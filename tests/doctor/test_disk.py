@@ -40,7 +40,7 @@ def test_what_will_be_made_is_not_made(pi: Pi, tmp_path: Path) -> None:
 
 def test_errors_on_record(pi: Pi, tmp_path: Path) -> None:
     block_device(pi, tmp_path, "3")
-    assert ("file system", "bad", "mmcblk0p2 has 3 errors on record") in told(check_disk(tmp_path, pi.machine))
+    assert ("file system", "bad", "errors on record of mmcblk0p2: 3") in told(check_disk(tmp_path, pi.machine))
 
 
 def test_read_only(pi: Pi, tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ class Log:
                     look()
                 yield message
         except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-            raise InputError(f"{self.name} is damaged: {fault}") from None
+            hint = f"Copy it again; or take what is whole of it: zcat {self.name} | appliance import -"
+            raise InputError(f"{self.name} is damaged: {fault}", hint) from None
         except OSError as fault:
             raise InputError(f"{self.name} cannot be read: {fault.strerror}") from None
 
