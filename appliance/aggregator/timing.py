@@ -88,11 +88,11 @@ def _parameter(name: str) -> ColumnElement[int]:
 def restated_at(ms: Column[int]) -> ColumnElement[int]:
     """The same in SQL, for the bound parameters of a span, `span_parameters`.
 
-    SQL's division drops what is after the point, which is rounding down only from 0 on: hence the bias.
+    SQL's division of whole numbers rounds towards 0, which is down only from 0 on: hence the bias.
     """
     after, run = ms - _parameter("zero_ms"), _parameter("run_ms")
     skew, bias = _parameter("skew_ms"), _parameter("bias_ms")
-    return _parameter("utc_ms") + after + (after * skew + run * bias).op("/", return_type=BigInteger())(run) - bias
+    return _parameter("utc_ms") + after + (after * skew + run * bias) // run - bias
 
 
 def span_parameters(span: Span) -> dict[str, int | str | None]:
