@@ -50,3 +50,11 @@ async def database(place: Path | str) -> AsyncIterator[Database]:
     made = Database(place)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def server_database(server: Server) -> AsyncIterator[Database]:
+    """A new, migrated database on PostgreSQL."""
+    made = Database(await asyncio.to_thread(server.new_database, TEMPLATE))
+    yield made
+    await made.close()

@@ -43,7 +43,7 @@ class Sender:
         }  # fmt: skip
         return seal(ENROLMENT, json.dumps(said | changed).encode(), self.keys[1])
 
-    def rotation(self, epoch: int, **changed: object) -> bytes:
+    def rotation(self, epoch: int, /, **changed: object) -> bytes:
         self.keys[epoch] = key(1000 * epoch + self.number)
         said = {"appliance": self.identity, "epoch": epoch, "public_key": public(self.keys[epoch])}
         return seal(ROTATION, json.dumps(said | changed).encode(), self.keys[epoch - 1])
