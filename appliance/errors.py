@@ -11,7 +11,8 @@
     ├── StoreError                 the readings cannot be kept                          (exit 74)
     │   └── StoreTooNew            written by a later version: that one must read it
     ├── AlreadyRunning             another instance has the same data directory         (exit 73)
-    └── NotRunning                 no instance answers                                  (exit 69)
+    ├── NotRunning                 no instance answers                                  (exit 69)
+    └── NotDelivered               the aggregator is away, or does not take it: retry   (exit 69)
 
 The exit codes are those of BSD's sysexits.h where it has one that fits; `docs/commands.md` lists them.
 A frame that does not decode is no error: it is a named refusal, counted by the receiver.
@@ -87,3 +88,15 @@ class NotRunning(ApplianceError):
     hint = "Start it with 'appliance run', or 'systemctl start meter-appliance' where it starts with the machine."
     exit_code = 69
     retryable = True
+
+
+class NotDelivered(ApplianceError):
+    """`retry_after_s` is how long the other side asks to be left alone, None if it does not say."""
+
+    hint = "Nothing is lost: what waits stays in the outbox, and it is tried again by itself."
+    exit_code = 69
+    retryable = True
+
+    def __init__(self, message: str, hint: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s

@@ -3,6 +3,7 @@
     identity/000001.key        private key of epoch 1, as `keyfile.py` says
     identity/000001.copy       the same again
     identity/000002.rotation   the key of epoch 2, in an envelope signed by that of epoch 1
+    identity/introduction      what it says of itself to an aggregator, signed by the key of epoch 1 before that went
     identity/claim             the code by which an operator knows that a person stands beside this appliance
 
 The appliance's name to the aggregator is the beginning of the SHA-256 of its first public key. Each key has its epoch,
@@ -12,6 +13,7 @@ machine that the backup was made of may go on signing.
 
 import base64
 import contextlib
+import hashlib
 import json
 import logging
 import re
@@ -23,12 +25,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.errors import StoreError
 from appliance.store.backup.restore import AGAIN, IDENTITY
-from appliance.sync.envelope import ROTATION, key_id, seal
+from appliance.sync.envelope import ENROLMENT, ROTATION, key_id, seal
 from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key, sync, write
 
 log = logging.getLogger(__name__)
 
 NAME_DIGITS = 32
+INTRODUCTION = "introduction"
 # Letters and digits that are not taken for each other.
 CODE_ALPHABET, CODE_LENGTH = "23456789ABCDEFGHJKMNPQRSTVWXYZ", 8
 
@@ -42,6 +45,21 @@ class Identity:
     key: Ed25519PrivateKey
     claim_code: str
     rotations: tuple[bytes, ...] = ()
+    kept_introduction: bytes = b""
+
+    def introduction(self, name: str = "", version: str = "", token: str = "") -> bytes:
+        """What it says of itself to an aggregator that does not know it, signed with its first key."""
+        if self.kept_introduction:
+            return self.kept_introduction
+        statement = {
+            "appliance": self.appliance,
+            "public_key": base64.b64encode(self.key.public_key().public_bytes_raw()).decode(),
+            "name": name,
+            "version": version,
+            "claim": hashlib.sha256((self.claim_code + self.appliance).encode()).hexdigest(),
+            "token": token,
+        }
+        return seal(ENROLMENT, json.dumps(statement, separators=(",", ":"), ensure_ascii=False).encode(), self.key)
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +99,8 @@ def _opened(folder: Path) -> Identity:
         epochs = [1]
     key = kept_key(folder, _stem(epochs[-1]), _HINT)
     rotations = tuple(path.read_bytes() for path in sorted(folder.glob("*.rotation")) if int(path.stem) <= epochs[-1])
-    return Identity(_name(folder, rotations, key), epochs[-1], key, _claim_code(folder), rotations)
+    introduction = (folder / INTRODUCTION).read_bytes() if epochs[-1] > 1 and (folder / INTRODUCTION).exists() else b""
+    return Identity(_name(folder, rotations, key), epochs[-1], key, _claim_code(folder), rotations, introduction)
 
 
 def rotate(directory: Path, identity: Identity) -> Identity:
@@ -96,6 +115,8 @@ def rotate(directory: Path, identity: Identity) -> Identity:
         "public_key": base64.b64encode(key.public_key().public_bytes_raw()).decode(),
     }
     content = json.dumps(statement, separators=(",", ":")).encode()
+    if identity.epoch == 1:
+        write(folder / INTRODUCTION, identity.introduction())
     write(folder / f"{_stem(epoch)}.rotation", seal(ROTATION, content, identity.key))
     keep_key(folder, _stem(epoch), key)
     # What was signed stays signed; that no more can be signed with it is worth more than the old key.

@@ -105,6 +105,17 @@ class Outbox:
         """The envelope of a batch. Raises OSError."""
         return (self._folder / name.file).read_bytes()
 
+    def sound_line(self, name: Name) -> bytes | None:
+        """The same, None when it is damaged or gone: it then waits no longer, and the aggregator sees the gap."""
+        try:
+            if self._whole(name):
+                return self.line(name)
+            set_aside(self._data, self._folder / name.file)
+        except FileNotFoundError:
+            log.warning("outbox=%s batch=%s gone", self._folder, name.file)
+        self.waiting.pop(name, None)
+        return None
+
     def seal(self, history: History, timeline: Timeline, now: int) -> int:
         """Seal all that was not told yet, as of stamp `now`; returns how many batches that made.
 

@@ -28,7 +28,7 @@ EVENTS_AT_ONCE, EVENTS_PER_S = 20, 1 / 300
 
 
 class Sealing:
-    """The outbox of a running store. `run` it under the supervisor."""
+    """The outbox of a running store. `run` it under the supervisor. `made` is set with each new batch."""
 
     def __init__(
         self,
@@ -40,11 +40,13 @@ class Sealing:
         self._monotonic = monotonic
         self._sleep = sleep
         self._history = History(store.directory)
+        self._loop = asyncio.get_running_loop()
         self._outbox: Outbox | None = None
         self._opened: tuple[int, int] | None = None
         self._event = asyncio.Event()
         self._hurry = Bucket(EVENTS_AT_ONCE, EVENTS_PER_S)
         self._lock = asyncio.Lock()
+        self.made = asyncio.Event()
 
     def wake(self) -> None:
         """An event was written: it is to be told soon."""
@@ -67,6 +69,11 @@ class Sealing:
     def close(self) -> None:
         """Let go of all files."""
         self._history.close()
+
+    async def of(self, work: Callable[[Outbox], T]) -> T:
+        """Do `work` with the outbox. Raises StoreError, OSError, and what `work` raises."""
+        async with self._lock:
+            return await _through(lambda: work(self._current()))
 
     async def catch_up(self) -> None:
         """Take what was committed, before it is sealed into history; what cannot be taken now is taken from there."""
@@ -105,7 +112,8 @@ class Sealing:
     def _seal(self, outbox: Outbox) -> None:
         store = self._store
         self._history.show(store.segments, store.clock.timeline)
-        outbox.seal(self._history, store.clock.timeline, store.clock.now())
+        if outbox.seal(self._history, store.clock.timeline, store.clock.now()):
+            self._loop.call_soon_threadsafe(self.made.set)
 
 
 async def _through(work: Callable[[], T]) -> T:

@@ -1,0 +1,137 @@
+"""Carries batches to an aggregator over HTTP, and receipts back.
+
+    POST /api/v1/batches       envelopes, a line each; answered line by line, as each is stored
+    POST /api/v1/receipts      which of these are stored already? so that nothing is sent twice after a cut
+    POST /api/v1/enrolments    here I am; POST /api/v1/rotations: and this is my key now
+
+Nothing that an aggregator says is believed but what its key has signed: receipts, and the answer to a nonce of ours,
+which tells the time and how it regards us. All else only decides what is tried next.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from appliance.errors import NotDelivered
+from appliance.sync.answer import Answer, nonce, unpack_answer
+from appliance.sync.envelope import ANSWER, Refused, opened, read
+
+CONNECT_S, READ_S = 20.0, 60.0
+MOST_ANSWER_BYTES = 4_096
+LONGEST_RETRY_S = 3_600.0
+
+
+@dataclass(slots=True)
+class Told:
+    """What an aggregator said to one request: receipts as they came, refusals, a gap, and its signed answer.
+
+    `sent_s` and `heard_s` are when the request began and when the answer came, by a monotonic clock.
+    """
+
+    receipts: list[bytes] = field(default_factory=list)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    gap: tuple[int, int] | None = None
+    answer: Answer | None = None
+    sent_s: float = 0.0
+    heard_s: float = 0.0
+
+
+class Link:
+    """The way to one aggregator. `key` is the one that it signs with; `certificate` a file with its or its CA's."""
+
+    def __init__(self, address: str, keys: Mapping[str, Ed25519PublicKey], certificate: str | None = None) -> None:
+        self.address = address.rstrip("/")
+        self.keys = keys
+        self._certificate = certificate
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, path: str, lines: Sequence[bytes], appliance: str, told: Told) -> None:
+        """Send lines, and fill in what is told, also when it breaks off. Raises NotDelivered."""
+        asked = nonce()
+        headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
+        headers |= {"X-Nonce": asked, "X-Appliance": appliance}
+        body = gzip.compress(b"\n".join(lines) + b"\n", 6)
+        told.sent_s = time.monotonic()
+        try:
+            session = await self._connected()
+            async with session.post(self.address + path, data=body, headers=headers, allow_redirects=False) as response:
+                if response.status != 200:
+                    words = f"{self.address} answers {response.status}"
+                    raise NotDelivered(words, retry_after_s=_retry_after_s(response))
+                async for line in _lines(response.content):
+                    self._take(line, asked, told)
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise NotDelivered(f"{self.address}: {_words(fault)}") from None
+
+    def _take(self, line: bytes, asked: str, told: Told) -> None:
+        try:
+            match json.loads(line):
+                case {"receipt": str(receipt)}:
+                    told.receipts.append(receipt.encode())
+                case {"refused": str(reason), "words": str(words)}:
+                    told.refusals.append((reason[:40], words[:200]))
+                case {"waiting": [int(epoch), int(sequence)]}:
+                    told.gap = told.gap or (epoch, sequence)
+                case {"answer": str(answer)}:
+                    found = unpack_answer(opened(read(answer.encode()), ANSWER, self.keys))
+                    if found.nonce == asked:
+                        told.answer, told.heard_s = found, time.monotonic()
+        except (ValueError, RecursionError, Refused) as fault:
+            raise NotDelivered(f"{self.address} says what cannot be believed: {fault}"[:300]) from None
+
+    async def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            context: ssl.SSLContext | bool = True
+            if self._certificate:
+                context = await asyncio.to_thread(ssl.create_default_context, cafile=self._certificate)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
+            connector = aiohttp.TCPConnector(ssl=context, limit=1)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self._session
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of an answer; one that is too long is none."""
+    while True:
+        try:
+            line = await content.readuntil(b"\n")
+        except (ValueError, aiohttp.ClientError) as fault:
+            raise aiohttp.ClientPayloadError(str(fault)) from None
+        if not line:
+            return
+        if len(line) > MOST_ANSWER_BYTES:
+            raise aiohttp.ClientPayloadError("an answer of too long lines")
+        if not line.endswith(b"\n"):
+            raise aiohttp.ClientPayloadError("the answer breaks off")
+        if line.strip():
+            yield line
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    with contextlib.suppress(ValueError):
+        return min(LONGEST_RETRY_S, max(0.0, float(response.headers.get("Retry-After", ""))))
+    return None
+
+
+def _words(fault: BaseException) -> str:
+    if isinstance(fault, TimeoutError):
+        return "no answer in time"
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return "its certificate is not the one that is set, or has expired"
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return f"cannot be reached ({fault.os_error.strerror or fault.os_error})"
+    return str(fault) or type(fault).__name__
