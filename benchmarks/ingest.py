@@ -211,17 +211,21 @@ async def _raw(place: Place, found: Sequence[dict[Table, list[tuple[Any, ...]]]]
     return seconds
 
 
+def _timed(place: Place, lines: Sequence[Sequence[bytes]]) -> float:
+    """Seconds in which as many workers as the database takes ingest."""
+    if isinstance(place, str):
+        return _in_processes(place, lines)
+    begin = time.perf_counter()
+    asyncio.run(_ingest(place, lines))
+    return time.perf_counter() - begin
+
+
 def measure(place: Place, raw_place: Place, *, appliances: int, quarters: int) -> Rate:
     """Ingest so much into a new database, and the same rows into another."""
     lines = [[line for line, _ in batches(n, 0, quarters, NO_BATCH)] for n in range(1, appliances + 1)]
     readings = appliances * quarters * METERS * READINGS_EACH
     asyncio.run(_ready(place, appliances))
-    if isinstance(place, str):
-        seconds = _in_processes(place, lines)
-    else:
-        begin = time.perf_counter()
-        asyncio.run(_ingest(place, lines))
-        seconds = time.perf_counter() - begin
+    seconds = _timed(place, lines)
     found = asyncio.run(_rows(place))
     stored = sum(len(rows_of[reading]) for rows_of in found)
     if stored != readings:
@@ -232,10 +236,28 @@ def measure(place: Place, raw_place: Place, *, appliances: int, quarters: int) -
     return Rate(readings, readings / seconds, readings / raw_s)
 
 
+def deepen(name: str, place: Place, *, appliances: int, quarters: int, millions: float) -> None:
+    """Ingest on and on, and print the rate by how much is stored."""
+    asyncio.run(_ready(place, appliances))
+    previous = [NO_BATCH] * (appliances + 1)
+    stored, done = 0, 0
+    while stored < millions * 1e6:
+        lines = []
+        for number in range(1, appliances + 1):
+            sealed = list(batches(number, done, done + quarters, previous[number]))
+            previous[number] = sealed[-1][1]
+            lines.append([line for line, _ in sealed])
+        seconds = _timed(place, lines)
+        readings = appliances * quarters * METERS * READINGS_EACH
+        print(f"  {name}, with {stored / 1e6:.2f} million stored: {readings / seconds:,.0f} readings/s", flush=True)
+        stored, done = stored + readings, done + quarters
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--appliances", type=int, default=40)
     parser.add_argument("--quarters", type=int, default=8)
+    parser.add_argument("--deep", type=float, metavar="MILLIONS", help="go on until so many readings are stored")
     parser.add_argument("--sqlite", action="store_true")
     parser.add_argument("--postgresql", action="store_true")
     args = parser.parse_args()
@@ -251,6 +273,9 @@ def main() -> None:
             server = stack.enter_context(running(fsync=True))
             places["PostgreSQL"] = (server.new_database(), server.new_database())
         for name, (place, raw_place) in places.items():
+            if args.deep:
+                deepen(name, place, appliances=args.appliances, quarters=args.quarters, millions=args.deep)
+                continue
             rate = measure(place, raw_place, appliances=args.appliances, quarters=args.quarters)
             print(
                 f"  {name}: {rate.ingest_per_s:,.0f} readings/s verified and stored, raw {rate.raw_per_s:,.0f}/s,"

@@ -17,13 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import NO_METER, boot, event, meter, reading, reception
-from appliance.aggregator.timing import restated_at, span_parameters, spans, times
-from appliance.sync.batch import LIMIT, Batch, Happened, Knot, Meter, Part, Restated, utc_ms
+from appliance.aggregator.timing import restated_at, span_count, span_parameters, spans, times
+from appliance.sync.batch import LIMIT, Batch, Happened, Knot, Meter, Part, Restated
 from appliance.sync.envelope import Refused
 
 CALENDAR = 0
 CALENDAR_CLOCK = (Knot(0, 0, 0, "calendar"),)
 NOT_YET = -1
+# An appliance tells 64 knots at most; each span is a statement when it is told better.
+MOST_SPANS = 1_000
 Rows = list[tuple[Any, ...]]
 MeterKey = tuple[int, str, bool]
 """What a meter calls itself, by which protocol, and whether it was made up."""
@@ -43,8 +45,12 @@ def check(batch: Batch) -> None:
     for part in batch.parts:
         if "\0" in part.boot_id or not (part.boot_id + " ").isprintable():
             raise Refused("bad_content", f"boot_id {part.boot_id!r:.40}")
+        if span_count(part.clock) > MOST_SPANS:
+            raise Refused("bad_content", "a clock that no machine has")
         if any(abs(total) >= LIMIT for total in part.receptions.snr_sum_cdb):
             raise Refused("bad_content", "levels whose sum is beyond all bounds")
+    if any(span_count(told.clock) > MOST_SPANS for told in batch.restated):
+        raise Refused("bad_content", "a clock that no machine has")
 
 
 class Content:
@@ -211,7 +217,7 @@ class Content:
             if of[f"{table.name}_ms"] == NOT_YET or not changes:
                 continue
             await self._connection.execute(_MOVE[table.name], [window | change for change in changes])
-        first_at, last_at = utc_ms(told.clock, [0, max(last_ms, 0)])
+        (first_at, _, _), (last_at, _, _) = times(told.clock, [0, max(last_ms, 0)])
         of |= {"clock": _written(told.clock), "first_at": first_at, "last_at": last_at}
 
 

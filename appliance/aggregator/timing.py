@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Column, ColumnElement, bindparam
 
 from appliance.sync.batch import MS_LIMIT, Knot, utc_ms
 
-# What SQL multiplies stays below 2⁶³. Spans of a true clock are far from it: two years with a drift of an hour.
+# What SQL multiplies stays below 2⁶³. Most clocks are far from it: two years with a drift of an hour are.
 MOST_PRODUCT = 1 << 62
 
 
@@ -48,15 +48,28 @@ def spans(clock: Sequence[Knot]) -> list[Span]:
     return [*found, Span(last.ms, MS_LIMIT, last.ms, last.utc_ms, 0, 1, last.uncertainty_ms, last.source)]
 
 
+def span_count(clock: Sequence[Knot]) -> int:
+    """How many spans a clock has, without that these are made."""
+    return bool(clock[0].ms) + sum(_pieces(low, high) for low, high in pairwise(clock)) + 1
+
+
 def _even(low: Knot, high: Knot, worse: Knot) -> list[Span]:
-    """The spans between two knots: one, or halves where SQL could not reckon with it."""
-    run_ms = high.ms - low.ms
-    skew_ms = high.utc_ms - low.utc_ms - run_ms
-    if run_ms == 1 or 2 * run_ms * abs(skew_ms) < MOST_PRODUCT:
-        return [Span(low.ms, high.ms, low.ms, low.utc_ms, skew_ms, run_ms, worse.uncertainty_ms, worse.source)]
-    ms = (low.ms + high.ms) // 2
-    middle = Knot(ms, utc_ms((low, high), [ms])[0], None, "")
-    return _even(low, middle, worse) + _even(middle, high, worse)
+    """The spans between two knots: one, or more where SQL could not reckon with it; these are true to 1 ms."""
+    pieces = _pieces(low, high)
+    cuts = [low.ms + (high.ms - low.ms) * piece // pieces for piece in range(pieces + 1)]
+    ends = list(zip(cuts, [*utc_ms((low, high), cuts[:-1]), high.utc_ms], strict=True))
+    return [
+        Span(ms, to_ms, ms, utc, to_utc - utc - (to_ms - ms), to_ms - ms, worse.uncertainty_ms, worse.source)
+        for (ms, utc), (to_ms, to_utc) in pairwise(ends)
+    ]
+
+
+def _pieces(low: Knot, high: Knot) -> int:
+    run_ms, rise_ms = high.ms - low.ms, high.utc_ms - low.utc_ms
+    pieces = 1
+    while 2 * (run_ms // pieces + 1) * (abs(rise_ms - run_ms) // pieces + 2) >= MOST_PRODUCT:
+        pieces *= 2
+    return pieces
 
 
 def _doubt(knot: Knot) -> int:

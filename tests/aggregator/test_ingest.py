@@ -13,7 +13,7 @@ from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database, migrate
 from appliance.aggregator.ingest import MOST_LINE_BYTES, Answer, Ingest, Refusal, Stored
 from appliance.aggregator.schema import batch, event, meter, reading, reception
-from appliance.sync.batch import NO_READINGS, NO_RECEPTIONS, Batch
+from appliance.sync.batch import NO_READINGS, NO_RECEPTIONS, Batch, Knot, Restated
 from appliance.sync.envelope import BATCH, key_id, seal
 from appliance.sync.pack import pack
 from tests.aggregator.conftest import TEMPLATE
@@ -122,6 +122,9 @@ async def test_what_no_table_can_hold_is_refused(database: Database) -> None:
     huge = replace(part.receptions, count=[1 << 50, 1], levels=[1 << 50, 1], snr_sum_cdb=[1 << 60, 0])
     for strange in (replace(part, boot_id="\0"), replace(part, boot_id="\x85"), replace(part, receptions=huge)):
         assert refused(await worker.ingest(sender.sealed(1, parts=(strange,)), NOW)) == "bad_content"
+    absurd = (Knot(0, 0, 0, "ntp"), Knot(1 << 41, 0, 0, "ntp"))
+    for changed in ({"parts": (replace(part, clock=absurd),)}, {"restated": (Restated(1, absurd),)}):
+        assert refused(await worker.ingest(sender.sealed(1, **changed), NOW)) == "bad_content"
     text = gzip.decompress(pack(made_batch(appliance=sender.identity))).replace(b"boot three", b"\\ud800")
     assert refused(await worker.ingest(seal(BATCH, gzip.compress(text), sender.keys[1]), NOW)) == "bad_content"
     assert await rows(database, batch) == []

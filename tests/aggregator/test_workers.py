@@ -45,12 +45,15 @@ def sealed(sender: Sender, sequence: int) -> bytes:
     """Five readings of two meters that all appliances hear; the place of each is told by its register."""
     ms = [1_000 * sequence + n for n in range(5)]
     registers = [1_000_000 * sender.number + 1_000 * sequence + n for n in range(5)]
+    heard = [[1] * 2, [0] * 2, [1] * 2, [9] * 2, *([[None] * 2] * 3), [ms[0]] * 2]
     part = Part(
-        1, "one", (Knot(0, NOW - 10**9, 5, "ntp"),),
+        1,
+        "one",
+        (Knot(0, NOW - 10**9, 5, "ntp"),),
         Readings([0, 0, 0, 1, 1], ms, registers, [0] * 5, [0] * 5, [0] * 5),
-        Receptions([0, 1], [1_000 * sequence] * 2, [1, 1], [0, 0], [1, 1], [9, 9], *([[None] * 2] * 3), [1_000 * sequence] * 2),
+        Receptions([0, 1], [ms[0]] * 2, *heard),  # type: ignore[arg-type]
         (Happened(sequence, ms[0], "tamper", 0, {}),),
-    )  # fmt: skip
+    )
     meters = (Meter("scm", 5, 7, "electric", False), Meter("scm", 6, 7, "electric", False))
     return sender.sealed(sequence, meters=meters, parts=(part,), restated=())
 

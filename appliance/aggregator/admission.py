@@ -1,0 +1,115 @@
+"""How much is served at once, in all and to one address: what is beyond is told so at once, and costs little.
+
+One address is one IPv4 address or the /64 of an IPv6 address, which is what one subscriber has. What a proxy on this
+machine hands on comes from the address that it names last in X-Forwarded-For; nobody else is believed that header.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one worker grants.
+
+    `held_bytes` is of lines that have not come to their end, in all requests together; `read_s` how long a client may
+    send or take nothing, `request_s` how long a request may last.
+    """
+
+    connections: int = 2_000
+    connections_from_one: int = 128
+    requests: int = 1_000
+    requests_from_one: int = 64
+    held_bytes: int = 256 << 20
+    read_s: float = 30.0
+    request_s: float = 300.0
+    idle_s: float = 20.0
+    retry_after_s: int = 10
+
+
+class Overloaded(Exception):
+    """It is too much, for one address (429) or for all (503)."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
+
+
+class Load:
+    """What one worker serves now."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.held_bytes = 0
+        self.is_stopping = False
+        self._requests: Counter[str] = Counter()
+        self._connections: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def request(self, address: str) -> Iterator[None]:
+        """One request from an address, while entered. Raises Overloaded."""
+        if self._requests.total() >= self.limits.requests:
+            raise Overloaded(503, f"{self.limits.requests} requests are open already")
+        if self._requests[address] >= self.limits.requests_from_one:
+            raise Overloaded(429, f"{self.limits.requests_from_one} requests from {address} are open already")
+        with _counted(self._requests, address):
+            yield
+
+    @contextlib.contextmanager
+    def connection(self, peer: str) -> Iterator[bool]:
+        """One connection, while entered; yields whether there is room for it. A proxy here has as many as it likes."""
+        address = known_as(peer)
+        has_room = self._connections.total() < self.limits.connections
+        if not is_here(peer):
+            has_room = has_room and self._connections[address] < self.limits.connections_from_one
+        with _counted(self._connections, address):
+            yield has_room
+
+
+@contextlib.contextmanager
+def _counted(counter: Counter[str], address: str) -> Iterator[None]:
+    counter[address] += 1
+    try:
+        yield
+    finally:
+        counter[address] -= 1
+        if not counter[address]:
+            del counter[address]
+
+
+def address_of(request: web.Request) -> str:
+    """Who sent a request, as its share is counted."""
+    peer = request.remote or ""
+    if is_here(peer) and (forwarded := request.headers.getall("X-Forwarded-For", [])):
+        return known_as(forwarded[-1].rpartition(",")[2].strip())
+    return known_as(peer)
+
+
+def known_as(peer: str) -> str:
+    """An address as its share is counted; "" for what is none.
+
+    >>> known_as("192.0.2.7"), known_as("2001:db8:1:2:3::4"), known_as("::ffff:192.0.2.7"), known_as("unknown")
+    ('192.0.2.7', '2001:db8:1:2::', '192.0.2.7', '')
+    """
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+def is_here(peer: str) -> bool:
+    """Whether it is a program on this machine."""
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        return False

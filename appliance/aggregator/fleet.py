@@ -1,0 +1,63 @@
+"""How each appliance stands: regarded as what, heard of until when, what is missing."""
+
+from typing import NamedTuple, cast
+
+from sqlalchemy import func, select
+
+from appliance.aggregator.chains import Gap, gaps
+from appliance.aggregator.database import Database
+from appliance.aggregator.schema import appliance, batch, chain
+from appliance.sync.answer import Standing
+
+
+class Member(NamedTuple):
+    """An appliance; its last batch, by epoch and sequence, and when that was sealed; the gaps before what waits."""
+
+    identity: str
+    name: str
+    state: str
+    last: tuple[int, int] | None
+    sealed_utc_ms: int | None
+    gaps: tuple[Gap, ...]
+
+
+async def standing(database: Database, identity: str) -> Standing:
+    """How the aggregator regards an appliance."""
+    async with database.reading() as connection:
+        state = await connection.scalar(select(appliance.c.state).where(appliance.c.identity == identity))
+    return cast(Standing, state or "unknown")
+
+
+async def fleet(database: Database) -> list[Member]:
+    """All appliances, in the order in which they enrolled."""
+    newest = (
+        select(chain.c.appliance_id, func.max(chain.c.epoch).label("epoch"))
+        .where(chain.c.sequence > 0)
+        .group_by(chain.c.appliance_id)
+        .subquery()
+    )
+    question = (
+        select(appliance.c.identity, appliance.c.name, appliance.c.state, chain.c.epoch, chain.c.sequence,
+               batch.c.sealed_utc_ms)
+        .outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
+        .outerjoin(chain, (chain.c.appliance_id == newest.c.appliance_id) & (chain.c.epoch == newest.c.epoch))
+        .outerjoin(
+            batch,
+            (batch.c.appliance_id == chain.c.appliance_id)
+            & (batch.c.epoch == chain.c.epoch)
+            & (batch.c.sequence == chain.c.sequence),
+        )
+        .order_by(appliance.c.appliance_id)
+    )  # fmt: skip
+    missing: dict[str, list[Gap]] = {}
+    for gap in await gaps(database):
+        missing.setdefault(gap.identity, []).append(gap)
+    async with database.reading() as connection:
+        rows = (await connection.execute(question)).all()
+    return [
+        Member(
+            row.identity, row.name, row.state, None if row.epoch is None else (row.epoch, row.sequence),
+            row.sealed_utc_ms, tuple(missing.get(row.identity, ())),
+        )
+        for row in rows
+    ]  # fmt: skip

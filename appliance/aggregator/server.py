@@ -1,0 +1,199 @@
+"""The aggregator as a running program: database, API and TLS put together, served, and stopped.
+
+Any number of workers may run against one PostgreSQL, each with a copy of the directory: key and settings.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
+
+from appliance.aggregator.admission import Load
+from appliance.aggregator.api import Api
+from appliance.aggregator.database import Database, migrate
+from appliance.aggregator.keys import open_key
+from appliance.aggregator.refusals import WRITE_EVERY_S, Refusals
+from appliance.aggregator.settings import FILE, Settings, Tls, Web, read
+from appliance.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+# How long open requests may take to come to the end of their line, and what was refused is still taken in.
+STOPS_WITHIN_S = 8.0
+LINGERS_S = 5.0
+HANDSHAKE_S = 10.0
+BACKLOG = 1_024
+FILES = 8_192
+
+
+class Connection(web.RequestHandler):
+    """One connection; a surplus one is closed before it is read."""
+
+    __slots__ = ("_load", "_place")
+
+    def __init__(self, server: web.Server, load: Load, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._load = load
+        self._place = contextlib.ExitStack()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The kernel has accepted it."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername") or ("",)
+        if not self._place.enter_context(self._load.connection(peer[0])) and isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is gone."""
+        self._place.close()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no request of HTTP, or no sound one."""
+        log.debug("request refused status=%d reason=%r", status, str(exc)[:80])
+        response = web.json_response({"failed": "bad_request", "words": "that is no request of HTTP"}, status=status)
+        response.force_close()
+        return response
+
+
+@contextlib.asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[Database]:
+    """The database of an aggregator's directory, brought to today's schema. Raises ConfigError, StoreError."""
+    settings = read(directory)
+    database = Database(settings.database.url or directory)
+    try:
+        await migrate(database.engine)
+        yield database
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serve the API while entered; yields the port. Raises ConfigError when the address or port cannot be had."""
+    app = web.Application(middlewares=[api.admit])
+    app.add_routes(api.routes())
+    app.on_response_prepare.append(_say_nothing_of_ourselves)
+    runner = web.AppRunner(app, shutdown_timeout=STOPS_WITHIN_S)
+    await runner.setup()
+    assert runner.server is not None
+    loop = asyncio.get_running_loop()
+    options = {"loop": loop, "access_log": None, "auto_decompress": False, "lingering_time": LINGERS_S}
+    made = partial(Connection, runner.server, api.load, keepalive_timeout=api.load.limits.idle_s, **options)
+    host = None if where.host == "*" else where.host
+    handshake_s = HANDSHAKE_S if context else None
+    try:
+        try:
+            server = await loop.create_server(
+                made, host, where.port, ssl=context, ssl_handshake_timeout=handshake_s, backlog=BACKLOG
+            )
+        except (OSError, UnicodeError) as fault:
+            raise _cannot_listen(where, fault) from fault
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            api.load.is_stopping = True
+            server.close()
+    finally:
+        await runner.cleanup()
+
+
+async def run(directory: Path) -> None:
+    """Serve until SIGTERM or SIGINT. Raises ConfigError, StoreError, OSError."""
+    settings = read(directory)
+    context = tls(settings.tls, directory)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _allow_files()
+    async with opened(directory) as database:
+        api = Api(database, open_key(directory))
+        writing = asyncio.create_task(_write_refusals(api.ingest.refusals))
+        try:
+            async with serving(api, settings.web, context) as port:
+                log.info("serving %s", _address(settings, port))
+                await stop.wait()
+                log.info("stopping")
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            await _write_once(api.ingest.refusals)
+
+
+def tls(files: Tls, directory: Path) -> ssl.SSLContext | None:
+    """What the files in the settings make; None without them. Raises ConfigError."""
+    if not files.certificate:
+        return None
+    certificate, key = directory / files.certificate, directory / files.key
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        for path in (certificate, key):
+            path.read_bytes()
+        # Without a password it would ask at the terminal.
+        context.load_cert_chain(certificate, key, password=lambda: b"")
+    except ssl.SSLError as fault:
+        words = "are not PEM, or not of each other" if fault.reason is None else fault.reason.replace("_", " ").lower()
+        raise ConfigError(f"{directory / FILE}: tls.certificate and tls.key: {words}", _TLS_HINT) from fault
+    except OSError as fault:
+        raise ConfigError(f"{fault.filename}: cannot be read: {fault.strerror}", _TLS_HINT) from fault
+    return context
+
+
+_TLS_HINT = "Name the files of a certificate and of its key without a password, both PEM, that this user may read."
+
+
+async def _write_refusals(refusals: Refusals) -> None:
+    while True:
+        await asyncio.sleep(WRITE_EVERY_S)
+        await _write_once(refusals)
+
+
+async def _write_once(refusals: Refusals) -> None:
+    try:
+        await refusals.write()
+    except (SQLAlchemyError, OSError) as fault:
+        log.warning("refusals not counted fault=%s", type(fault).__name__)
+
+
+async def _say_nothing_of_ourselves(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)
+
+
+def _address(settings: Settings, port: int) -> str:
+    host = f"[{settings.web.host}]" if ":" in settings.web.host else settings.web.host
+    return f"{'https' if settings.tls.certificate else 'http'}://{host}:{port}"
+
+
+def _allow_files() -> None:
+    """Each connection takes a file handle, of which a user has often no more than 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _cannot_listen(where: Web, fault: OSError | UnicodeError) -> ConfigError:
+    number, reason = (fault.errno, fault.strerror) if isinstance(fault, OSError) else (None, "is no host name")
+    if number == errno.EADDRINUSE:
+        return ConfigError(f"port {where.port} is used by another program", "Set [web] port to a free one.")
+    if number == errno.EACCES:
+        hint = "Set [web] port to 1024 or more, or grant the program CAP_NET_BIND_SERVICE."
+        return ConfigError(f"port {where.port} may not be used by this user", hint)
+    hint = 'Set [web] host to an address of this machine, or to "*" for all of them.'
+    return ConfigError(f"cannot listen on {where.host} port {where.port}: {reason or fault}", hint)
