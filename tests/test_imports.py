@@ -76,7 +76,7 @@ MAY_IMPORT = {
     "appliance.aggregator": (
         *NOUNS,
         "appliance.config",
-        *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "identity", "keyfile")),
+        *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "answer", "identity", "keyfile")),
         # A bucket of tokens, which knows of no store.
         "appliance.store.limits",
         "appliance.web",
@@ -97,6 +97,7 @@ THIRD_PARTY = {
     "prometheus_client": ("appliance.web",),
     "sqlalchemy": ("appliance.aggregator",),
     "alembic": ("appliance.aggregator",),
+    "asyncpg": ("appliance.aggregator",),
 }
 
 LONGEST_FILE = 400

@@ -157,20 +157,11 @@ class Content:
             )
         ]  # fmt: skip
         happened: Rows = [
-            (
-                NO_METER if e.meter is None else numbers[e.meter],
-                *when,
-                *place,
-                e.ms,
-                e.number,
-                e.kind,
-                json.dumps(e.detail),
-            )
+            (_of(e, numbers), *when, *place, e.ms, e.number, e.kind, json.dumps(e.detail))
             for e, when in zip(events, times(clock, [e.ms for e in events]), strict=True)
         ]
-        fresh = [
-            await self._add(*rows, of) for rows in ((reading, readings), (reception, receptions), (event, happened))
-        ]
+        told_of = ((reading, readings), (reception, receptions), (event, happened))
+        fresh = [await self._add(table, rows, of) for table, rows in told_of]
         ats = [row[1] for row in chain(readings, receptions, happened)]
         of |= {"first_at": min([of["first_at"], *ats]), "last_at": max([of["last_at"], *ats])}
         return Counts(fresh[0], fresh[1], fresh[2], len(ats) - sum(fresh))

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
+from asyncpg import PostgresError
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -43,8 +44,8 @@ T = TypeVar("T")
 FILE = "aggregator.db"
 BUSY_TIMEOUT_S = 30
 MOST_ATTEMPTS = 5
-# PostgreSQL: serialization failure, deadlock.
-IN_THE_WAY = ("40001", "40P01")
+# PostgreSQL: serialization failure, deadlock, a unique key.
+IN_THE_WAY = ("40001", "40P01", "23505")
 # Any number that all of our workers agree on.
 MIGRATING = 0x6D65746572
 _MIGRATIONS = "appliance.aggregator.migrations"
@@ -103,14 +104,21 @@ class Database:
         return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
 
     async def add(self, connection: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Insert rows that have all of a table's columns in their order. The transaction has begun before."""
+        """Insert rows that have all of a table's columns in their order, after another statement of the transaction.
+
+        Raises sqlalchemy.exc.DBAPIError.
+        """
         if not rows:
             return
         if self.is_postgresql:
             raw = await connection.get_raw_connection()
             names = list(table.columns.keys())
             assert raw.driver_connection is not None
-            await raw.driver_connection.copy_records_to_table(table.name, records=rows, columns=names)
+            try:
+                await raw.driver_connection.copy_records_to_table(table.name, records=rows, columns=names)
+            except PostgresError as fault:
+                # Which SQLAlchemy would have done, had it been asked.
+                raise DBAPIError(f"COPY {table.name}", None, fault) from fault
         else:
             marks = ", ".join("?" * len(table.columns))
             await connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", list(rows))  # noqa: S608
