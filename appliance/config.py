@@ -227,7 +227,7 @@ def load(path: Path | None = None) -> Config:
     path = find(path)
     if path is None:
         return Config()
-    config, wrong = _examine(_document(path))
+    config, wrong = _examine(toml_document(path))
     if words := [one.words for one in wrong if one.part in KEEPING]:
         raise ConfigError(f"{path}: {'; '.join(words)}")
     return config
@@ -242,7 +242,7 @@ def read(path: Path | None = None) -> Draft:
     if path is None:
         return Draft(None, Config())
     try:
-        config, wrong = _examine(_document(path))
+        config, wrong = _examine(toml_document(path))
     except ConfigError as fault:
         if isinstance(fault.__cause__, FileNotFoundError):
             raise
@@ -264,7 +264,8 @@ def parse(document: Mapping[str, Any]) -> Config:
     return config
 
 
-def _document(path: Path) -> dict[str, Any]:
+def toml_document(path: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises ConfigError."""
     try:
         # Editors of Windows begin a file with a byte order mark.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -284,10 +285,10 @@ def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
         if table not in TABLES:
             # A table that was misspelt is taken for the one that was meant; one of another version is passed over.
             meant = _near(table, TABLES) or table
-            wrong.append(Wrong(meant, f"[{table}] is not a table{_nearest(table, TABLES)}"))
+            wrong.append(Wrong(meant, f"[{table}] is not a table{nearest(table, TABLES)}"))
         elif table != REPEATED:
             if isinstance(content, dict):
-                parts[table], found = _table(TABLES[table], content, table)
+                parts[table], found = settings_of(TABLES[table], content, table)
                 wrong.extend(Wrong(table, words) for words in found)
             else:
                 wrong.append(Wrong(table, f"{table} must be a table, written [{table}]"))
@@ -310,7 +311,7 @@ def _receivers(content: list[dict[str, Any]]) -> tuple[tuple[Receiver, ...], lis
     wrong: list[Wrong] = []
     for position, entry in enumerate(content):
         default = "radio" if position == 0 else f"radio{position + 1}"
-        receiver, found = _table(Receiver, {"name": default, **entry}, REPEATED)
+        receiver, found = settings_of(Receiver, {"name": default, **entry}, REPEATED)
         if receiver.name != entry.get("name"):
             receiver = replace(receiver, name=default)
         if receiver.name in good:
@@ -325,7 +326,7 @@ def _receivers(content: list[dict[str, Any]]) -> tuple[tuple[Receiver, ...], lis
     return tuple(good.values()), wrong
 
 
-def _table(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, list[str]]:
+def settings_of(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, list[str]]:
     """A table's settings, those that are wrong left at their defaults, and what is wrong with them."""
     known = {f.name: f for f in fields(kind)}
     hints = get_type_hints(kind)
@@ -333,7 +334,7 @@ def _table(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, lis
     wrong = []
     for key, value in content.items():
         if key not in known:
-            wrong.append(f"{table}.{key} is not a setting{_nearest(key, known)}")
+            wrong.append(f"{table}.{key} is not a setting{nearest(key, known)}")
             continue
         try:
             values[key] = _value(hints[key], value, known[key].metadata)
@@ -342,7 +343,8 @@ def _table(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, lis
     return kind(**values), wrong
 
 
-def _nearest(word: str, known: Mapping[str, Any]) -> str:
+def nearest(word: str, known: Mapping[str, Any]) -> str:
+    """What was perhaps meant by a word that is not known, for the end of a sentence."""
     near = _near(word, known)
     return f" (did you mean {near}?)" if near else f"; there are {', '.join(known)}"
 

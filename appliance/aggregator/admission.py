@@ -18,7 +18,8 @@ class Limits:
     """What one worker grants.
 
     `held_bytes` is of lines that have not come to their end, in all requests together; `read_s` how long a client may
-    send or take nothing, `request_s` how long a request may last.
+    send or take nothing, `request_s` how long a request may last, `linger_s` how long what follows a refusal is still
+    taken in, for else the client may not see it.
     """
 
     connections: int = 2_000
@@ -29,6 +30,7 @@ class Limits:
     read_s: float = 30.0
     request_s: float = 300.0
     idle_s: float = 20.0
+    linger_s: float = 5.0
     retry_after_s: int = 10
 
 

@@ -96,6 +96,9 @@ class Api:
             response = _failed(fault.status, _reason(fault), fault.text or fault.reason)
             if isinstance(fault, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = ", ".join(sorted(fault.allowed_methods))
+        except ConnectionError:
+            # The appliance went away: nobody is left to tell.
+            raise
         except Exception:
             log.exception("request path=%s broke", request.path)
             response = _failed(500, "internal", "a fault of the aggregator")

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import json
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -58,8 +58,7 @@ class Exchange:
             raise Gone from fault
 
     async def fail(self, reason: str, words: str) -> None:
-        """Say that the request failed, and end the connection after that."""
-        self._response.force_close()
+        """Say that the request failed."""
         with contextlib.suppress(Gone):
             await self.tell(failed=reason, words=words)
 
@@ -84,7 +83,7 @@ class Exchange:
             raise Failed("malformed", f"{len(found)} lines, expected one")
         return found[0]
 
-    async def lines(self, most_bytes: int) -> AsyncIterator[bytes]:
+    async def lines(self, most_bytes: int) -> AsyncGenerator[bytes, None]:
         """The lines of the body, as they come; those above `most_bytes` cut to one byte more. Raises Failed."""
         line = bytearray()
         counted = 0
@@ -106,7 +105,7 @@ class Exchange:
         finally:
             self._load.held_bytes -= counted
 
-    async def _unpacked(self) -> AsyncIterator[bytes]:
+    async def _unpacked(self) -> AsyncGenerator[bytes, None]:
         """The body a piece at a time. Others have their turn between two of them. Raises Failed."""
         unzip = zlib.decompressobj(wbits=31) if self._request.headers.get("Content-Encoding") == "gzip" else None
         left = MOST_BODY_BYTES

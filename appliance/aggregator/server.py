@@ -28,12 +28,13 @@ from appliance.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# How long open requests may take to come to the end of their line, and what was refused is still taken in.
+# How long open requests may take to come to the end of their line.
 STOPS_WITHIN_S = 8.0
-LINGERS_S = 5.0
 HANDSHAKE_S = 10.0
 BACKLOG = 1_024
 FILES = 8_192
+# In place of the names and versions of what it is made of.
+HEADERS = {"Server": "appliance"}
 
 
 class Connection(web.RequestHandler):
@@ -67,7 +68,9 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is no request of HTTP, or no sound one."""
         log.debug("request refused status=%d reason=%r", status, str(exc)[:80])
-        response = web.json_response({"failed": "bad_request", "words": "that is no request of HTTP"}, status=status)
+        response = web.json_response(
+            {"failed": "bad_request", "words": "that is no request of HTTP"}, status=status, headers=HEADERS
+        )
         response.force_close()
         return response
 
@@ -89,13 +92,14 @@ async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -
     """Serve the API while entered; yields the port. Raises ConfigError when the address or port cannot be had."""
     app = web.Application(middlewares=[api.admit])
     app.add_routes(api.routes())
-    app.on_response_prepare.append(_say_nothing_of_ourselves)
+    app.on_response_prepare.append(_add_headers)
     runner = web.AppRunner(app, shutdown_timeout=STOPS_WITHIN_S)
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
-    options = {"loop": loop, "access_log": None, "auto_decompress": False, "lingering_time": LINGERS_S}
-    made = partial(Connection, runner.server, api.load, keepalive_timeout=api.load.limits.idle_s, **options)
+    limits = api.load.limits
+    options = {"keepalive_timeout": limits.idle_s, "lingering_time": limits.linger_s, "auto_decompress": False}
+    made = partial(Connection, runner.server, api.load, loop=loop, access_log=None, **options)
     host = None if where.host == "*" else where.host
     handshake_s = HANDSHAKE_S if context else None
     try:
@@ -171,8 +175,8 @@ async def _write_once(refusals: Refusals) -> None:
         log.warning("refusals not counted fault=%s", type(fault).__name__)
 
 
-async def _say_nothing_of_ourselves(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.popall("Server", None)
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
 
 
 def _address(settings: Settings, port: int) -> str:
@@ -182,10 +186,11 @@ def _address(settings: Settings, port: int) -> str:
 
 def _allow_files() -> None:
     """Each connection takes a file handle, of which a user has often no more than 1,024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    if resource.RLIM_INFINITY != now < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _cannot_listen(where: Web, fault: OSError | UnicodeError) -> ConfigError:
