@@ -9,6 +9,7 @@ registers change every 5 minutes, as those of electric meters do that count 10 W
 import asyncio
 import contextlib
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -29,14 +30,23 @@ CARD_MB = 256
 
 
 class Street:
-    """Meters that are heard in turn, and the clock that they move."""
+    """Meters that are heard once in each round, in another order each time, and the clock that they move.
+
+    Levels, carriers and steps of registers are drawn by chance: what is all alike would take less room than it does.
+    """
 
     def __init__(self, meters: int, every_s: float, change_s: float) -> None:
         self.now_ms = 1_000
-        self._meters = meters
         self._gap_s = every_s / meters
         self._change_s = change_s
         self._sent = 0
+        self._chance = random.Random(1)
+        self._order = list(range(meters))
+        self._ids = self._chance.sample(range(10_000_000, 70_000_000), meters)
+        self._levels_db = [self._chance.uniform(8, 30) for _ in range(meters)]
+        self._carriers_hz = [self._chance.randrange(-3_000, 3_000) for _ in range(meters)]
+        self._registers = [self._chance.randrange(10_000_000) for _ in range(meters)]
+        self._changes = [0] * meters
 
     def clock(self) -> Clock:
         """The store's clock: synchronized, and as late as the street."""
@@ -53,16 +63,24 @@ class Street:
         until = self._sent + round(seconds / self._gap_s)
         while self._sent < until:
             now_s = self._sent * self._gap_s
-            self.now_ms = 1_000 + round(now_s * 1000)
-            number = self._sent % self._meters
+            self.now_ms = 1_000 + round((now_s + self._chance.random() * self._gap_s) * 1000)
+            place = self._sent % len(self._order)
+            if not place:
+                self._chance.shuffle(self._order)
+            number = self._order[place]
             self._sent += 1
             # Each meter brings its register up to date at a moment of its own.
-            register = 1_000_000 + 10_007 * number + int((now_s + 7.3 * number) // self._change_s) * 2
+            changes = int((now_s + 7.3 * number) // self._change_s)
+            if changes > self._changes[number]:
+                self._registers[number] += self._chance.randint(1, 5)
+                self._changes[number] = changes
+            channel, drift_hz = self._chance.randrange(50), self._chance.gauss(0, 300)
             yield Message(
-                time=START + timedelta(milliseconds=self.now_ms), protocol="scm", meter_id=10_000_000 + 37 * number,
-                endpoint_type=7, commodity="electric", tamper_phy=0, tamper_enc=0, consumption=register, checksum=0,
-                frequency_hz=909_586_000 + 196_568 * (self._sent * 7 % 50), snr_db=12.0 + self._sent * 13 % 160 / 10,
-                corrected_bits=0, sample=0,
+                time=START + timedelta(milliseconds=self.now_ms), protocol="scm", meter_id=self._ids[number],
+                endpoint_type=7, commodity="electric", tamper_phy=0, tamper_enc=0,
+                consumption=self._registers[number], checksum=0,
+                frequency_hz=round(909_586_000 + 196_568 * channel + self._carriers_hz[number] + drift_hz),
+                snr_db=round(self._levels_db[number] + self._chance.gauss(0, 2), 2), corrected_bits=0, sample=0,
             )  # fmt: skip
 
 

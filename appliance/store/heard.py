@@ -64,7 +64,7 @@ def coverage_rows(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, .
 
 
 def _running(view: View, numbers: Iterable[int]) -> list[Reception]:
-    """The receptions of these meters in the quarter of an hour that is not over yet."""
+    """The receptions of these meters in the quarter of an hour that is not over yet, as last written."""
     packed = view.live.execute("SELECT receptions FROM running").fetchone()
     # Only their numbers are asked for here.
     keys = {number: MeterKey("", number, False) for number in numbers}
