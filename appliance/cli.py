@@ -28,6 +28,10 @@ DATA_COMMANDS = {
     "restore": ("appliance.store.backup.restore_command", "put a backup in the place of what is kept"),
     "export": ("appliance.store.transfer.export_command", "print the readings that are kept"),
     "import": ("appliance.store.transfer.import_command", "take over the readings that rtlamr has logged"),
+    "aggregator": (
+        "appliance.aggregator.commands",
+        "the centre that appliances deliver to",
+    ),
 }
 
 

@@ -5,6 +5,7 @@
     POST /api/v1/receipts      {"appliance": …, "batches": [[epoch, sequence], …]}: the receipts that there are
     POST /api/v1/enrolments    an enrolment: {"standing": …} or {"refused": …}
     POST /api/v1/rotations     the word of a key for the one after it: the same
+    GET  /api/v1/key           {"public_key": "<base64>"}: what signs, for whoever knows its SHA-256 already
     GET  /healthz              whether this worker reaches its database
 
 A request brings a nonce (X-Nonce) and says which appliance it is of (X-Appliance), a hint on which nothing depends but
@@ -14,6 +15,7 @@ answered, after Retry-After seconds where that is said.
 """
 
 import asyncio
+import base64
 import json
 import logging
 import re
@@ -79,7 +81,7 @@ class Api:
             "rotations": self._rotations,
         }
         posts = [web.post(f"/api/v1/{name}", self._answering(work)) for name, work in handlers.items()]
-        return [*posts, web.get("/healthz", self._health)]
+        return [*posts, web.get("/api/v1/key", self._public_key), web.get("/healthz", self._health)]
 
     @web.middleware
     async def admit(
@@ -177,6 +179,9 @@ class Api:
         # What it sends next is signed with a key that has just become known.
         await self.ingest.keys.refresh()
         await exchange.tell(standing=await standing(self._database, _said_by(line)))
+
+    async def _public_key(self, _request: web.Request) -> web.Response:
+        return web.json_response({"public_key": base64.b64encode(self._key.public_key().public_bytes_raw()).decode()})
 
     async def _health(self, _request: web.Request) -> web.Response:
         try:

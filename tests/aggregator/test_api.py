@@ -28,7 +28,7 @@ from appliance.aggregator.settings import Web
 from appliance.sync.answer import nonce, unpack_answer
 from appliance.sync.envelope import ANSWER, RECEIPT, key_id, opened, read
 from appliance.sync.receipt import Receipt, unpack_receipt
-from tests.aggregator.street import CENTRE, NOW, Sender, key, rows
+from tests.aggregator.street import CENTRE, NOW, Sender, key, public, rows
 
 PUBLIC = {key_id(CENTRE.public_key()): CENTRE.public_key()}
 
@@ -213,6 +213,8 @@ async def test_a_request_that_is_none(small: Database) -> None:
                 assert response.headers["Server"] == "appliance"
         async with centre.session.get("/healthz") as response:
             assert (response.status, await response.json()) == (200, {"status": "ok"})
+        async with centre.session.get("/api/v1/key") as response:
+            assert await response.json() == {"public_key": public(CENTRE)}
         async with centre.raw(1) as [(reader, writer)]:
             writer.write(b"\x16\x03\x01 hello\r\n\r\n")
             said = await reader.read()

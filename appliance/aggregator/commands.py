@@ -1,0 +1,227 @@
+"""`appliance aggregator …`: the commands of the centre, each an action on an aggregator's directory."""
+
+import argparse
+import asyncio
+import logging
+import re
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from appliance.aggregator import certificate, settings
+from appliance.aggregator.api import utc_ms
+from appliance.aggregator.appliances import Appliances
+from appliance.aggregator.chains import Gap
+from appliance.aggregator.database import Database
+from appliance.aggregator.fleet import Member, fleet
+from appliance.aggregator.ingest import Ingest
+from appliance.aggregator.keys import make_key, open_key
+from appliance.aggregator.server import opened
+from appliance.aggregator.server import run as serve
+from appliance.aggregator.stick import Stick
+from appliance.errors import InputError, StoreError
+from appliance.sync.envelope import key_id
+from appliance.sync.keyfile import write
+
+DAY_MS = 86_400_000
+TOKEN_LASTS_MS = 30 * DAY_MS
+
+Action = Callable[[argparse.Namespace], Awaitable[None]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the commands take."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
+
+    init = _action(actions, "init", _init, "make a directory ready, and print the fingerprint of its key")
+    init.add_argument("directory", type=Path, metavar="DIR", help="directory, made if missing")
+    name = "make a certificate for this host name or address, by which appliances reach it"
+    init.add_argument("--name", dest="host_name", metavar="NAME", help=name)
+
+    running = _action(actions, "run", _run, "serve appliances until stopped")
+    listing = _action(actions, "list", _list, "list the appliances")
+    approve = _action(actions, "approve", _approve, "believe an appliance from now on")
+    revoke = _action(actions, "revoke", _revoke, "believe an appliance, or one of its keys, no more")
+    for one in (approve, revoke):
+        one.add_argument("identity", nargs="+", metavar="IDENTITY", help="as the appliance's page and `list` show it")
+    approve.add_argument("--claim", metavar="CODE", help="only if this is the code that the appliance's page shows")
+    revoke.add_argument("--epoch", type=int, metavar="N", help="only its key of this epoch")
+    token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
+    ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
+    ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
+    for one in (running, listing, approve, revoke, token, ingest):
+        one.add_argument(
+            "--directory", type=Path, default=Path(), metavar="DIR", help="the aggregator's directory (default: here)"
+        )
+
+
+def _action(actions: Any, name: str, act: Action, summary: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(act=act)
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; returns the exit code. Raises ApplianceError."""
+    # What is migrated is told by the version; each step of it is nobody's news.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        asyncio.run(arguments.act(arguments))
+    except (SQLAlchemyError, OSError) as fault:
+        if isinstance(fault, BrokenPipeError):
+            raise
+        words = f"{fault.orig if isinstance(fault, DBAPIError) else fault}".partition("\n")[0]
+        hint = "Check that the database is running and can be reached, and that there is room; then try again."
+        raise StoreError(f"not done: {words}", hint) from fault
+    return 0
+
+
+async def _init(arguments: argparse.Namespace) -> None:
+    directory, path = arguments.directory, arguments.directory / settings.FILE
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        changed: dict[str, dict[str, str]] = {}
+        if arguments.host_name is not None:
+            certificate.make_certificate(directory, arguments.host_name)
+            changed = {"web": {"host": "*"}, "tls": {"certificate": certificate.CERTIFICATE, "key": certificate.KEY}}
+        write(path, settings.written(**changed).encode())
+    elif arguments.host_name is not None:
+        hint = f"Name certificate and key in its [tls], or remove {path} and run this again; the key stays."
+        raise InputError(f"{path} is there already, and says which certificate counts", hint)
+    key = make_key(directory)
+    async with opened(directory):
+        pass
+    _say(f"{directory} is ready. Its settings are in {path}; appliances are given this fingerprint:")
+    _print(key_id(key.public_key()))
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    await serve(arguments.directory)
+
+
+async def _list(arguments: argparse.Namespace) -> None:
+    async with opened(arguments.directory) as database:
+        members = await fleet(database)
+    rows = [("APPLIANCE", "STATE", "LAST BATCH", "LAG", "MISSING", "NAME")]
+    rows += [_row(member, utc_ms()) for member in members]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _row(member: Member, now_utc_ms: int) -> tuple[str, str, str, str, str, str]:
+    last = "-" if member.last is None else "{}-{}".format(*member.last)
+    lag = "-" if member.sealed_utc_ms is None else _span(now_utc_ms - member.sealed_utc_ms)
+    missing = " ".join(_gap(gap) for gap in member.gaps) or "-"
+    return (_grouped(member.identity), member.state, last, lag, missing, member.name)
+
+
+def _gap(gap: Gap) -> str:
+    """The batches that are missing, as they are numbered; 0 for those of an earlier epoch."""
+    first = f"{gap.epoch}-{gap.first_sequence}"
+    return first if gap.first_sequence == gap.last_sequence else f"{first}..{gap.last_sequence}"
+
+
+def _span(ms: int) -> str:
+    """A time that has passed, roughly.
+
+    >>> [_span(ms) for ms in (-5, 59_000, 3_600_000, 5 * 86_400_000)]
+    ['0 s', '59 s', '60 min', '120 h']
+    """
+    s = max(0, ms) // 1000
+    for most, unit_s, unit in ((120, 1, "s"), (7_200, 60, "min"), (7 * 86_400, 3_600, "h")):
+        if s < most:
+            return f"{s // unit_s} {unit}"
+    return f"{s // 86_400} d"
+
+
+async def _approve(arguments: argparse.Namespace) -> None:
+    async with _appliances(arguments) as appliances:
+        identity = _identity(arguments.identity)
+        await appliances.approve(identity, utc_ms(), arguments.claim)
+    _say(f"{_grouped(identity)} is approved.")
+
+
+async def _revoke(arguments: argparse.Namespace) -> None:
+    async with _appliances(arguments) as appliances:
+        identity = _identity(arguments.identity)
+        await appliances.revoke(identity, utc_ms(), arguments.epoch)
+    of_it = "" if arguments.epoch is None else f"The key of epoch {arguments.epoch} of "
+    _say(f"{of_it}{_grouped(identity)} is revoked.")
+
+
+async def _token(arguments: argparse.Namespace) -> None:
+    async with _appliances(arguments) as appliances:
+        token = await appliances.make_token(utc_ms(), TOKEN_LASTS_MS)
+    until = time.strftime("%Y-%m-%d", time.gmtime((utc_ms() + TOKEN_LASTS_MS) / 1000))
+    _say(f"This token approves the first appliance that enrols with it, until {until}:")
+    _print(token)
+
+
+async def _ingest(arguments: argparse.Namespace) -> None:
+    folder = arguments.folder
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder", "Name the folder on the stick that holds the batches.")
+    bad = []
+    async with opened(arguments.directory) as database:
+        ingest = Ingest(database, open_key(arguments.directory))
+        stick = Stick(folder, ingest, Appliances(database))
+        if not stick.files:
+            raise InputError(f"{folder} holds no batches", "Name the folder on the stick that holds *.batch files.")
+        try:
+            async for outcome in stick.take_in(utc_ms()):
+                name = _printable(str(outcome.path.relative_to(folder)))
+                _print(f"{name}: {outcome.words}")
+                if not outcome.is_good:
+                    bad.append(name)
+        finally:
+            await ingest.refusals.write()
+            _write_receipts(stick)
+    if bad:
+        some = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
+        hint = "Have them exported again where they came from; the others are taken in."
+        raise InputError(f"{len(bad)} of {len(stick.files)} files are not taken in: {some}", hint)
+
+
+def _write_receipts(stick: Stick) -> None:
+    try:
+        written = stick.write_receipts()
+    except OSError as fault:
+        hint = "What was taken in stays. Free the stick's write protection or make room, and run this again."
+        raise StoreError(f"the receipts cannot be written: {fault.filename}: {fault.strerror}", hint) from fault
+    for path in written:
+        _say(f"{path}: the receipts. Carry them back to the appliance.")
+
+
+@asynccontextmanager
+async def _appliances(arguments: argparse.Namespace) -> AsyncIterator[Appliances]:
+    database: Database
+    async with opened(arguments.directory) as database:
+        yield Appliances(database)
+
+
+def _identity(words: list[str]) -> str:
+    """An identity as it is kept, of one as people copy it."""
+    return re.sub(r"[\s:-]", "", "".join(words)).lower()
+
+
+def _grouped(identity: str) -> str:
+    return " ".join(re.findall(".{1,4}", identity))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{_printable(line)}\n")
+
+
+def _printable(words: str) -> str:
+    """What someone else said, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in words)
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
