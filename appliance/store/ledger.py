@@ -255,8 +255,6 @@ class Ledger:
             meter.quarters[start_s] = 0
             while len(meter.quarters) > 5:
                 del meter.quarters[min(meter.quarters)]
-            # The row of a meter tells when it was last heard: due once a quarter, not every time.
-            self._pending.meters[meter.key] = meter
         meter.quarters[start_s] += 1
         key = (meter.key, quarter_at)
         reception = self._pending.receptions.get(key)
@@ -318,13 +316,15 @@ class Ledger:
     def take(self, now_at: int) -> Batch:
         """What is due at `now_at`; it is this caller's to write, or to `put_back`.
 
-        Receptions are due once their quarter is over; the others are shown by `receptions`.
+        Receptions are due once their quarter is over, and with them the rows of their meters, which tell when these
+        were last heard: all at once. The others are shown by `receptions`.
         """
         current_at = self._quarter_of(now_at)[0]
         over = {key: r for key, r in self._pending.receptions.items() if r.at < current_at}
         running = {key: r for key, r in self._pending.receptions.items() if r.at >= current_at}
         batch, self._pending = self._pending, Batch(receptions=running)
         batch.receptions = over
+        batch.meters.update((key, self._meters[key]) for key, _ in over if key in self._meters)
         self.urgent = False
         return batch
 
