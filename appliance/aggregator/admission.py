@@ -2,11 +2,13 @@
 
 One address is one IPv4 address or the /64 of an IPv6 address, which is what one subscriber has. What a proxy on this
 machine hands on comes from the address that it names last in X-Forwarded-For; nobody else is believed that header.
+Programs on this machine that name none have no share of their own: only what is served in all bounds them.
 """
 
+import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -49,27 +51,44 @@ class Load:
         self.limits = limits
         self.held_bytes = 0
         self.is_stopping = False
+        self._reading: set[asyncio.Timeout] = set()
         self._requests: Counter[str] = Counter()
         self._connections: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def request(self, address: str) -> Iterator[None]:
+    def request(self, address: str | None) -> Iterator[None]:
         """One request from an address, while entered. Raises Overloaded."""
         if self._requests.total() >= self.limits.requests:
             raise Overloaded(503, f"{self.limits.requests} requests are open already")
-        if self._requests[address] >= self.limits.requests_from_one:
+        if address is not None and self._requests[address] >= self.limits.requests_from_one:
             raise Overloaded(429, f"{self.limits.requests_from_one} requests from {address} are open already")
-        with _counted(self._requests, address):
+        with _counted(self._requests, address or ""):
             yield
+
+    @contextlib.asynccontextmanager
+    async def reading(self, until_s: float) -> AsyncIterator[None]:
+        """Until when what comes may be waited for, which is now when the program stops. Raises TimeoutError."""
+        async with asyncio.timeout_at(0.0 if self.is_stopping else until_s) as bound:
+            self._reading.add(bound)
+            try:
+                yield
+            finally:
+                self._reading.discard(bound)
+
+    def stop(self) -> None:
+        """Wait for nothing more."""
+        self.is_stopping = True
+        for bound in self._reading:
+            if not bound.expired():
+                bound.reschedule(0.0)
 
     @contextlib.contextmanager
     def connection(self, peer: str) -> Iterator[bool]:
         """One connection, while entered; yields whether there is room for it. A proxy here has as many as it likes."""
-        address = known_as(peer)
         has_room = self._connections.total() < self.limits.connections
         if not is_here(peer):
-            has_room = has_room and self._connections[address] < self.limits.connections_from_one
-        with _counted(self._connections, address):
+            has_room = has_room and self._connections[known_as(peer)] < self.limits.connections_from_one
+        with _counted(self._connections, known_as(peer)):
             yield has_room
 
 
@@ -84,12 +103,13 @@ def _counted(counter: Counter[str], address: str) -> Iterator[None]:
             del counter[address]
 
 
-def address_of(request: web.Request) -> str:
-    """Who sent a request, as its share is counted."""
+def address_of(request: web.Request) -> str | None:
+    """Who sent a request, as its share is counted; None for a program on this machine."""
     peer = request.remote or ""
-    if is_here(peer) and (forwarded := request.headers.getall("X-Forwarded-For", [])):
-        return known_as(forwarded[-1].rpartition(",")[2].strip())
-    return known_as(peer)
+    if not is_here(peer):
+        return known_as(peer)
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    return known_as(forwarded[-1].rpartition(",")[2].strip()) if forwarded else None
 
 
 def known_as(peer: str) -> str:

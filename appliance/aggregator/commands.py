@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import re
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; returns the exit code. Raises ApplianceError."""
     # What is migrated is told by the version; each step of it is nobody's news.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         asyncio.run(arguments.act(arguments))
     except (SQLAlchemyError, OSError) as fault:

@@ -123,12 +123,12 @@ class Exchange:
             raise Failed("bad_encoding", "the body is no whole gzip")
 
     async def _read(self) -> bytes:
-        if self._load.is_stopping:
-            raise Failed("stopping", "this aggregator is being stopped: try again")
         try:
-            async with asyncio.timeout_at(self._soon()):
+            async with self._load.reading(self._soon()):
                 return await self._request.content.read(PIECE_BYTES)
         except TimeoutError:
+            if self._load.is_stopping:
+                raise Failed("stopping", "this aggregator is being stopped: try again") from None
             raise Failed("too_slow", "the body does not come") from None
         except (ConnectionError, aiohttp.ClientError, web.RequestPayloadError) as fault:
             raise Failed("cut_off", "the body breaks off") from fault

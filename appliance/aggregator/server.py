@@ -79,7 +79,10 @@ class Connection(web.RequestHandler):
 async def opened(directory: Path) -> AsyncIterator[Database]:
     """The database of an aggregator's directory, brought to today's schema. Raises ConfigError, StoreError."""
     settings = read(directory)
-    database = Database(settings.database.url or directory)
+    try:
+        database = Database(settings.database.url or directory)
+    except ValueError as fault:
+        raise ConfigError(f"{directory / FILE}: database.url: its port is no number") from fault
     try:
         await migrate(database.engine)
         yield database
@@ -112,7 +115,7 @@ async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
-            api.load.is_stopping = True
+            api.load.stop()
             server.close()
     finally:
         await runner.cleanup()

@@ -288,7 +288,7 @@ async def test_too_many_at_once_are_sent_away(small: Database) -> None:
                 async with centre.session.get("/healthz", headers={"X-Forwarded-For": forwarded}) as response:
                     assert response.status == status
                     assert response.headers.get("Retry-After") == ("7" if status == 429 else None)
-            last[1].write(head("1" * 32, 1000))
+            last[1].write(head("1" * 32, 1000, forwarded="unknown"))
             await last[0].readuntil(b"\r\n\r\n")
             async with centre.session.get("/healthz") as response:
                 assert (response.status, response.headers["Retry-After"]) == (503, "7")
@@ -325,8 +325,7 @@ async def test_a_stop_lets_what_is_under_way_come_to_its_end(small: Database) ->
     async with served(small, linger_s=0.1) as centre, centre.raw(1) as [(reader, writer)]:
         writer.write(head(sender.identity, 2 * len(line)) + line + b"\n")
         told = await reader.readuntil(b'"}\n')
-        centre.api.load.is_stopping = True
-        writer.write(b"x")
+        centre.api.load.stop()
         told += await reader.read()
         assert b'{"receipt":' in told
         assert b'{"failed":"stopping"' in told
