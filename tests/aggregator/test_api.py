@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import logging
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ from appliance.aggregator.settings import Web
 from appliance.sync.answer import nonce, unpack_answer
 from appliance.sync.envelope import ANSWER, RECEIPT, key_id, opened, read
 from appliance.sync.receipt import Receipt, unpack_receipt
+from tests.aggregator.conftest import TEMPLATE
+from tests.aggregator.postgresql import Server
 from tests.aggregator.street import CENTRE, NOW, Sender, key, public, rows
 
 PUBLIC = {key_id(CENTRE.public_key()): CENTRE.public_key()}
@@ -295,6 +298,25 @@ async def test_too_many_at_once_are_sent_away(small: Database) -> None:
                 assert (await response.json())["failed"] == "overloaded"
 
 
+async def test_a_surplus_connection_is_closed_before_it_is_read(small: Database) -> None:
+    async with served(small, connections=2) as centre:
+        async with centre.raw(3) as [*held, (reader, _)]:
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            for reader, writer in held:
+                writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await reader.readuntil(b"}")
+        async with centre.session.get("/healthz") as response:
+            assert response.status == 200
+
+
+async def test_who_says_nothing_is_let_go(small: Database) -> None:
+    async with served(small, idle_s=0.1) as centre, centre.raw(2) as [(silent, _), (slow, writer)]:
+        writer.write(b"GET /healthz HT")
+        assert await silent.read() == b""
+        assert await slow.read() == b""
+
+
 async def test_a_database_that_fails_is_said_without_an_answer(
     small: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -317,6 +339,30 @@ async def test_a_database_that_fails_is_said_without_an_answer(
         assert any(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
         told = await centre.deliver(sender, [sender.sealed(1)])
         assert [next(iter(one)) for one in told] == ["receipt", "answer"]
+
+
+async def test_a_database_that_goes_away_and_comes_back(server: Server) -> None:
+    address = await asyncio.to_thread(server.new_database, TEMPLATE)
+    name = re.search(r"@/(\w+)", address)
+    assert name
+    away = Database(address)
+    sender = await Sender().enrol(away)
+    lines = [sender.sealed(n) for n in range(1, 4)]
+    async with served(away) as centre:
+        assert [next(iter(one)) for one in await centre.deliver(sender, lines[:1])] == ["receipt", "answer"]
+        for statement in (
+            f"ALTER DATABASE {name[1]} ALLOW_CONNECTIONS false",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name[1]}'",
+        ):
+            await asyncio.to_thread(server.run, statement)
+        assert [one["failed"] for one in await centre.deliver(sender, lines)] == ["database"]
+        async with centre.session.get("/healthz") as response:
+            assert response.status == 503
+        await asyncio.to_thread(server.run, f"ALTER DATABASE {name[1]} ALLOW_CONNECTIONS true")
+        assert [next(iter(one)) for one in await centre.deliver(sender, lines)] == ["receipt"] * 3 + ["answer"]
+        async with centre.session.get("/healthz") as response:
+            assert response.status == 200
+    await away.close()
 
 
 async def test_a_stop_lets_what_is_under_way_come_to_its_end(small: Database) -> None:

@@ -27,7 +27,7 @@ from appliance.sync.answer import nonce
 from appliance.sync.envelope import RECEIPT, key_id, opened, read
 from appliance.sync.receipt import unpack_receipt
 from tests.aggregator.postgresql import Server
-from tests.aggregator.street import CODE, NOW, Sender, rows
+from tests.aggregator.street import CODE, NOW, Sender, ingest, rows
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-W", "error", "-m", "appliance", "aggregator"]
@@ -103,6 +103,21 @@ def test_an_operator_approves_and_revokes(centre: Path, capsys: pytest.CaptureFi
         assert said in error
         assert error.count("\n") == 1
     assert call(centre, "revoke", one, "--epoch", 1) == 0
+    assert capsys.readouterr().err == f"The key of epoch 1 of {one} is revoked.\n"
+
+
+def test_what_is_missing_is_listed(centre: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sender = Sender()
+
+    async def deliver_some(database: Database) -> None:
+        await sender.enrol(database)
+        lines = {n: sender.sealed(n) for n in range(1, 6)}
+        for n in (1, 3, 5):
+            await ingest(database).ingest(lines[n], NOW)
+
+    in_database(centre, deliver_some)
+    assert call(centre, "list") == 0
+    assert re.search(r" approved  1-1 +\d+ [hd]  1-2 +street 1$", capsys.readouterr().out)
 
 
 def test_a_token_approves_one(centre: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,6 +169,22 @@ def test_a_stick_is_taken_in_and_carries_the_receipts_back(
     (folder / "000001-00000004.batch").write_bytes(lines[4])
     assert call(centre, "ingest", stick) == 0
     assert receipts(centre, folder) == {1, 2, 3, 4}
+
+
+def test_receipts_that_cannot_be_written_are_said(
+    centre: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender = Sender()
+    in_database(centre, sender.enrol)
+    (tmp_path / "stick" / "receipts.jsonl").mkdir(parents=True)
+    (tmp_path / "stick" / "1.batch").write_bytes(sender.sealed(1))
+    assert call(centre, "ingest", tmp_path / "stick") == 74
+    said = capsys.readouterr()
+    assert said.out == "1.batch: stored\n"
+    assert "the receipts cannot be written" in said.err
+    (tmp_path / "stick" / "receipts.jsonl").rmdir()
+    assert call(centre, "ingest", tmp_path / "stick") == 0
+    assert receipts(centre, tmp_path / "stick") == {1}
 
 
 def receipts(centre: Path, folder: Path) -> set[int]:
