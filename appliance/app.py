@@ -16,7 +16,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.config import DATA, Draft, Wrong, read
+from appliance import __version__
+from appliance.config import DATA, Config, Draft, Wrong, read
 from appliance.errors import ConfigError, StoreError
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
@@ -26,8 +27,10 @@ from appliance.store.lock import sole_user
 from appliance.store.repair.soundness import refuse_later
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
-from appliance.supervisor import Health, Supervisor
+from appliance.supervisor import Backoff, Health, Supervisor
+from appliance.sync.courier import About, Courier
 from appliance.sync.sealing import Sealing
+from appliance.sync.transport import links_of
 from appliance.web import probe
 from appliance.web.parts import Parts
 from appliance.web.site import serving
@@ -41,6 +44,8 @@ HINT_WRONG = "Correct it in the configuration file; the change is taken up by it
 STORE_VITAL_WITHIN_S = 180.0
 # A file that stayed as it is from one look to the next is one that its editor is done with.
 LOOK_S = 3.0
+# Between tries to deliver.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 900.0
 
 
 async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> None:
@@ -107,6 +112,8 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             upkeep = Upkeep(store, config.store.budget_bytes, before_seal=sealing.catch_up)
             supervisor.start("history", upkeep.run)
             supervisor.start("outbox", sealing.run)
+            if config.sync.aggregators:
+                supervisor.start("delivery", courier(config, store, sealing).run)
         notifier.ready()
         if notifier.told:
             supervisor.start("watchdog", lambda _report: notifier.feed(supervisor.stalled, lambda: in_words(parts)))
@@ -119,6 +126,19 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             return corrected
         finally:
             await supervisor.stop(*radio_names)
+
+
+def courier(config: Config, store: Store, sealing: Sealing) -> Courier:
+    """What carries the outbox to the aggregator, and its word about the time to the clock."""
+    told, pauses = config.sync, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+    links = links_of(told.aggregators, told.aggregator_key, told.certificate)
+    about = About(config.site.name, __version__, told.token)
+
+    def offer_time(utc_ms: int, uncertainty_ms: int) -> None:
+        if store.clock.offer("receipt", utc_ms, uncertainty_ms):
+            store.wake()
+
+    return Courier(sealing, links, about, offer_time, pauses.next_s, pauses.reset)
 
 
 def examined(draft: Draft) -> Draft:

@@ -8,38 +8,15 @@ Every setting is a field with its default, unit, limits and help beside it; `doc
 from these fields by `tests/test_config.py`, which fails when the two differ.
 """
 
-import difflib
-import math
-import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from appliance.errors import ConfigError
+from appliance.settings import near, nearest, setting, settings_of, toml_document
 
 SEARCHED = (Path("appliance.toml"), Path("/etc/meter-appliance/appliance.toml"))
-
-
-def setting(
-    default: Any,
-    help_text: str,
-    *,
-    unit: str = "",
-    low: float = -math.inf,
-    high: float = math.inf,
-    pattern: str = ".+",
-    words: str = "a text",
-    none: str = "",
-) -> Any:
-    """A dataclass field with what the parser and the documentation need to know.
-
-    `none` is the word that stands in the file for None; `pattern` is what each text must match whole, and
-    `words` says the same to a person.
-    """
-    about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none}
-    return field(default=default, metadata=about | {"pattern": pattern, "words": words})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +90,37 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sync:
+    """Where what was heard is delivered to. Without `aggregators` it waits in the outbox."""
+
+    aggregators: tuple[str, ...] = setting(
+        (),
+        "Addresses of the aggregator, the one to try first in front, such as `https://meters.example.org`. Plain "
+        "`http` only to this machine itself.",
+        pattern=r"https://[A-Za-z0-9.:\[\]-]{1,260}(/[!-~]{0,200})?|http://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?/?",
+        words="a list of addresses that begin with https://",
+    )
+    aggregator_key: str = setting(
+        "",
+        "The aggregator's public key, as `appliance aggregator init` printed it: nothing else is believed.",
+        pattern=r"([0-9a-f]{64})?",
+        words="64 hexadecimal digits",
+    )
+    certificate: str = setting(
+        "",
+        "File with the certificate (PEM) of the aggregator, or of its own CA; empty for those that the system knows.",
+        pattern=".*",
+        words="a path",
+    )
+    token: str = setting(
+        "",
+        "Word of the operator that approves this appliance at once; from `appliance aggregator token`.",
+        pattern="[A-Z2-7]{0,64}",
+        words="the token, of letters and digits",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """A radio, or a command that stands in for one. Repeat the table for each."""
 
@@ -173,6 +181,7 @@ class Config:
     site: Site = Site()
     web: Web = Web()
     store: Store = Store()
+    sync: Sync = Sync()
     receivers: tuple[Receiver, ...] = (Receiver(name="simulated", source="simulated"),)
 
     @property
@@ -211,7 +220,7 @@ class Draft:
         return not any(wrong.part in KEEPING for wrong in self.wrong)
 
 
-TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "receiver": Receiver}
+TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "sync": Sync, "receiver": Receiver}
 REPEATED = "receiver"
 # What must be right before anything is kept or looked for: else it is not sure where readings belong.
 DATA = "data"
@@ -264,19 +273,6 @@ def parse(document: Mapping[str, Any]) -> Config:
     return config
 
 
-def toml_document(path: Path) -> dict[str, Any]:
-    """What a TOML file holds. Raises ConfigError."""
-    try:
-        # Editors of Windows begin a file with a byte order mark.
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as fault:
-        raise ConfigError(f"{path}: cannot be read: {fault.strerror}", "Check the path given with --config.") from fault
-    except UnicodeDecodeError as fault:
-        raise ConfigError(f"{path}: is not UTF-8 text: {fault.reason} at byte {fault.start}") from fault
-    except (ValueError, RecursionError) as fault:
-        raise ConfigError(f"{path}: is not TOML: {fault}") from fault
-
-
 def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
     """The settings that can be used, and what is wrong."""
     wrong: list[Wrong] = []
@@ -284,7 +280,7 @@ def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
     for table, content in document.items():
         if table not in TABLES:
             # A table that was misspelt is taken for the one that was meant; one of another version is passed over.
-            meant = _near(table, TABLES) or table
+            meant = near(table, TABLES) or table
             wrong.append(Wrong(meant, f"[{table}] is not a table{nearest(table, TABLES)}"))
         elif table != REPEATED:
             if isinstance(content, dict):
@@ -297,6 +293,9 @@ def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
             wrong.extend(found_here)
         else:
             wrong.append(Wrong(REPEATED, f"{table} must be a list of tables, each written [[{table}]]"))
+    if (told := parts.get("sync")) and told.aggregators and not told.aggregator_key:
+        wrong.append(Wrong("sync", "sync.aggregator_key is missing: `appliance aggregator init` prints it"))
+        parts["sync"] = Sync()
     if any(one.part.split()[0] == REPEATED for one in wrong):
         # What was meant to be heard is not known: a simulated street in its place would be a lie.
         parts.setdefault("receivers", ())
@@ -324,66 +323,3 @@ def _receivers(content: list[dict[str, Any]]) -> tuple[tuple[Receiver, ...], lis
         if not found:
             good[receiver.name] = receiver
     return tuple(good.values()), wrong
-
-
-def settings_of(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any, list[str]]:
-    """A table's settings, those that are wrong left at their defaults, and what is wrong with them."""
-    known = {f.name: f for f in fields(kind)}
-    hints = get_type_hints(kind)
-    values = {}
-    wrong = []
-    for key, value in content.items():
-        if key not in known:
-            wrong.append(f"{table}.{key} is not a setting{nearest(key, known)}")
-            continue
-        try:
-            values[key] = _value(hints[key], value, known[key].metadata)
-        except ValueError as fault:
-            wrong.append(f"{table}.{key} = {value!r:.60} must be {fault}")
-    return kind(**values), wrong
-
-
-def nearest(word: str, known: Mapping[str, Any]) -> str:
-    """What was perhaps meant by a word that is not known, for the end of a sentence."""
-    near = _near(word, known)
-    return f" (did you mean {near}?)" if near else f"; there are {', '.join(known)}"
-
-
-def _near(word: str, known: Mapping[str, Any]) -> str:
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
-
-
-def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
-    """`value` as `kind`; raises ValueError saying what is allowed."""
-    if about["none"] and value == about["none"]:
-        return None
-    if kind is bool:
-        if isinstance(value, bool):
-            return value
-    elif kind is int or kind is float or float in get_args(kind):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = isinstance(value, int)
-        if number and (whole or kind is not int) and about["low"] <= value <= about["high"]:
-            return value if kind is int else float(value)
-    elif kind is str or kind is Path:
-        if isinstance(value, str) and value.isprintable() and re.fullmatch(about["pattern"], value):
-            return kind(value)
-    elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
-        return tuple(value)
-    raise ValueError(allowed(kind, about))
-
-
-def allowed(kind: Any, about: Mapping[str, Any]) -> str:
-    """What a setting takes, in words.
-
-    >>> allowed(int, {"low": 0, "high": 9, "none": "", "unit": "dB"})
-    'a whole number from 0 to 9 dB'
-    """
-    if kind is bool:
-        return "true or false"
-    if kind is int or kind is float or float in get_args(kind):
-        number = "a whole number" if kind is int else "a number"
-        unit = f" {about['unit']}" if about["unit"] else ""
-        words = f"{number} from {about['low']:_} to {about['high']:_}{unit}"
-        return f'"{about["none"]}" or {words}' if about["none"] else words
-    return str(about["words"])

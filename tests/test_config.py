@@ -11,8 +11,9 @@ from typing import Any, get_type_hints
 import pytest
 
 from appliance import config
-from appliance.config import REPEATED, TABLES, Config, Receiver, allowed, load, parse
+from appliance.config import REPEATED, TABLES, Config, Receiver, load, parse
 from appliance.errors import ConfigError
+from appliance.settings import allowed
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "configuration.md"
 START, END = "<!-- made by tests/test_config.py -->\n", "<!-- end -->\n"
@@ -102,7 +103,7 @@ def test_everything_can_be_set() -> None:
     ("document", "words"),
     [
         ({"webb": {}}, r"\[webb\] is not a table \(did you mean web\?\)"),
-        ({"nothing": 1}, r"there are site, web, store, receiver"),
+        ({"nothing": 1}, r"there are site, web, store, sync, receiver"),
         ({"web": {"prot": 1}}, r"web\.prot is not a setting \(did you mean port\?\)"),
         ({"web": {"port": "8080"}}, r"web\.port = '8080' must be a whole number from 0 to 65_535"),
         ({"web": {"port": True}}, r"web\.port = True"),

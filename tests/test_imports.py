@@ -35,7 +35,8 @@ MAY_IMPORT = {
         *NOUNS,
         *(f"appliance.{p}" for p in ("config", "status", "kernel_clock", "radio.sources.usb")),
     ),
-    "appliance.config": ("appliance.errors",),
+    "appliance.config": ("appliance.errors", "appliance.settings"),
+    "appliance.settings": ("appliance.errors",),
     "appliance.clock": tuple(f"appliance.{p}" for p in ("timeline", "boot_order", "fixes", "kernel_clock")),
     "appliance.timeline": ("appliance.fixes", "appliance.boot_order"),
     "appliance.boot_order": ("appliance.fixes",),
@@ -75,7 +76,7 @@ MAY_IMPORT = {
     ),
     "appliance.aggregator": (
         *NOUNS,
-        "appliance.config",
+        "appliance.settings",
         *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "answer", "identity", "keyfile")),
         # A bucket of tokens, which knows of no store.
         "appliance.store.limits",

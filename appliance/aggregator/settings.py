@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from appliance.config import allowed, nearest, setting, settings_of, toml_document
 from appliance.errors import ConfigError
+from appliance.settings import allowed, nearest, setting, settings_of, toml_document
 
 FILE = "aggregator.toml"
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.errors import NotDelivered
 from appliance.sync.answer import Answer, nonce, unpack_answer
-from appliance.sync.envelope import ANSWER, Refused, opened, read
+from appliance.sync.envelope import ANSWER, Refused, key_id, opened, read
 
 CONNECT_S, READ_S = 20.0, 60.0
 MOST_ANSWER_BYTES = 4_096
@@ -102,6 +102,12 @@ class Link:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def links_of(addresses: Sequence[str], key: str, certificate: str) -> list[Link]:
+    """The ways to an aggregator with several addresses. `key` is its public key in hexadecimal."""
+    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(key))
+    return [Link(address, {key_id(public): public}, certificate or None) for address in addresses]
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
