@@ -26,7 +26,6 @@ from appliance.aggregator.server import opened
 from appliance.aggregator.server import run as serve
 from appliance.aggregator.stick import Stick
 from appliance.errors import InputError, StoreError
-from appliance.sync.envelope import key_id
 from appliance.sync.keyfile import write
 
 DAY_MS = 86_400_000
@@ -39,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the commands take."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
 
-    init = _action(actions, "init", _init, "make a directory ready, and print the fingerprint of its key")
+    init = _action(actions, "init", _init, "make a directory ready, and print the public key that appliances are given")
     init.add_argument("directory", type=Path, metavar="DIR", help="directory, made if missing")
     name = "make a certificate for this host name or address, by which appliances reach it"
     init.add_argument("--name", dest="host_name", metavar="NAME", help=name)
@@ -98,8 +97,10 @@ async def _init(arguments: argparse.Namespace) -> None:
     key = make_key(directory)
     async with opened(directory):
         pass
-    _say(f"{directory} is ready. Its settings are in {path}; appliances are given this fingerprint:")
-    _print(key_id(key.public_key()))
+    _say(
+        f"{directory} is ready. Its settings are in {path}; appliances are given this key, as `[sync] aggregator_key`:"
+    )
+    _print(key.public_key().public_bytes_raw().hex())
 
 
 async def _run(arguments: argparse.Namespace) -> None:

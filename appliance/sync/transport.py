@@ -11,6 +11,7 @@ which tells the time and how it regards us. All else only decides what is tried 
 import asyncio
 import contextlib
 import gzip
+import io
 import json
 import ssl
 import time
@@ -58,7 +59,7 @@ class Link:
         asked = nonce()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         headers |= {"X-Nonce": asked, "X-Appliance": appliance}
-        body = gzip.compress(b"\n".join(lines) + b"\n", 6)
+        body = io.BytesIO(gzip.compress(b"\n".join(lines) + b"\n", 6))
         told.sent_s = time.monotonic()
         try:
             session = await self._connected()
