@@ -14,6 +14,7 @@ import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from appliance import app
 from appliance.model import Message
@@ -77,8 +78,8 @@ def run(config: Path, fifo: Path, days: int) -> None:
             super().hear(message, simulated)
 
     class HurriedUpkeep(Upkeep):
-        def __init__(self, store: Store, budget_bytes: int | None) -> None:
-            super().__init__(store, budget_bytes)
+        def __init__(self, store: Store, budget_bytes: int | None, **more: Any) -> None:
+            super().__init__(store, budget_bytes, **more)
             self._of, self._day = store, 0
 
         async def tend(self) -> str:
