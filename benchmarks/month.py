@@ -23,8 +23,8 @@ from urllib.error import HTTPError
 
 METERS, EVERY_S, CHANGE_S = 300, 150.0, 300.0
 DAYS = 30
-# Until then the meters are new, and nothing was joined yet.
-SETTLED_DAYS = 4
+# Until then the meters are new, and not all that is done now and then has taken its memory yet.
+SETTLED_DAYS = 11
 PAGES = ("/", "/healthz", "/metrics", "/static/site.css")
 
 
