@@ -25,7 +25,9 @@ def sole_user(directory: Path) -> Iterator[None]:
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as fault:
         hint = "Make the directory writable, or set [store] directory to another one."
-        raise StoreError(f"data directory {directory}: {fault.strerror}", hint) from fault
+        is_file = isinstance(fault, FileExistsError | NotADirectoryError)
+        words = "there is a file in its place" if is_file else fault.strerror
+        raise StoreError(f"data directory {directory}: {words}", hint) from fault
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
