@@ -7,6 +7,7 @@ takes rows in bulk by COPY.
 
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -14,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
@@ -43,6 +45,7 @@ T = TypeVar("T")
 
 FILE = "aggregator.db"
 BUSY_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S, COMMAND_TIMEOUT_S = 15, 120
 MOST_ATTEMPTS = 5
 # PostgreSQL: serialization failure, deadlock, a unique key.
 IN_THE_WAY = ("40001", "40P01", "23505")
@@ -186,7 +189,11 @@ def _postgresql(address: str) -> AsyncEngine:
         raise ConfigError("the database's address is no address", _ADDRESS) from None
     if url.drivername not in ("postgresql", "postgres"):
         raise ConfigError(f"a database of the kind {url.drivername!r}", _ADDRESS)
-    return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
+    if strange := sorted(set(url.query) - set(inspect.signature(asyncpg.connect).parameters)):
+        raise ConfigError(f"the database's address has {strange[0]!r:.40}, which is no parameter of it", _ADDRESS)
+    # A server that takes a connection and says nothing more holds nobody up for longer.
+    waits = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
+    return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, connect_args=waits)
 
 
 _ADDRESS = "Write it like postgresql://user:password@host:5432/name, or leave it out to keep all in the data directory."

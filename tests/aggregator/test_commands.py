@@ -211,6 +211,7 @@ def test_a_folder_that_is_no_stick(centre: Path, tmp_path: Path, capsys: pytest.
         ("[tls]\ncertificate = 'c.pem'\nkey = 'k.pem'", 78, "c.pem: cannot be read: No such file"),
         (f"[tls]\ncertificate = '{FILE}'\nkey = '{FILE}'", 78, "tls.certificate and tls.key"),
         ("[database]\nurl = 'mysql://root:secret@host/name'", 78, "a database of the kind 'mysql'"),
+        ("[database]\nurl = 'postgresql://me:secret@host/name?sslmod=on'", 78, "'sslmod', which is no parameter of it"),
         ("[database]\nurl = 'postgresql://root:secret@host:port/name'", 78, "its port is no number"),
         ("[database]\nurl = 'postgresql://root:secret@127.0.0.1:9/name'", 74, "cannot be made ready"),
     ],
