@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "appliance.kernel_clock": (),
     "appliance.model": (),
     "appliance.errors": (),
+    "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
     "appliance.progress": (),
     "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
@@ -57,6 +58,7 @@ MAY_IMPORT = {
     ),
     "appliance.store": (
         *NOUNS,
+        "appliance.durable",
         "appliance.clock",
         "appliance.timeline",
         "appliance.fixes",
@@ -64,7 +66,14 @@ MAY_IMPORT = {
         "appliance.rtlamr",
         "appliance.progress",
     ),
-    "appliance.sync": (*NOUNS, "appliance.clock", "appliance.timeline", "appliance.config", "appliance.store"),
+    "appliance.sync": (
+        *NOUNS,
+        "appliance.durable",
+        "appliance.clock",
+        "appliance.timeline",
+        "appliance.config",
+        "appliance.store",
+    ),
     "appliance.web": (
         *NOUNS,
         "appliance.clock",
@@ -76,6 +85,7 @@ MAY_IMPORT = {
     ),
     "appliance.aggregator": (
         *NOUNS,
+        "appliance.durable",
         "appliance.settings",
         *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "answer", "identity", "keyfile")),
         # A bucket of tokens, which knows of no store.

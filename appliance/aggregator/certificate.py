@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from appliance.durable import write
 from appliance.errors import UsageError
-from appliance.sync.keyfile import write
 
 FOLDER, CERTIFICATE, KEY = "tls", "tls/certificate.pem", "tls/key.pem"
 # Pinned, not looked up: a new one means a visit to each appliance.

@@ -25,8 +25,8 @@ from appliance.aggregator.keys import make_key, open_key
 from appliance.aggregator.server import opened
 from appliance.aggregator.server import run as serve
 from appliance.aggregator.stick import Stick
+from appliance.durable import write
 from appliance.errors import InputError, StoreError
-from appliance.sync.keyfile import write
 
 DAY_MS = 86_400_000
 TOKEN_LASTS_MS = 30 * DAY_MS

@@ -7,7 +7,6 @@ A stick is what anybody hands over: files are bounded, nothing but plain files i
 no more than what comes by HTTP. Receipts that lie there already stay, for those of other batches.
 """
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,8 @@ from typing import NamedTuple
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.ingest import MOST_LINE_BYTES, Ingest, Refusal, Stored
 from appliance.aggregator.schema import NO_APPLIANCE
+from appliance.durable import write
 from appliance.sync.envelope import Refused
-from appliance.sync.keyfile import sync
 
 RECEIPTS = "receipts.jsonl"
 # In the order in which they are taken in: who it is, by which key, what it has to say.
@@ -97,7 +96,8 @@ class Stick:
             path = folder / RECEIPTS
             known = _lines(path)
             lines = dict.fromkeys([*known, *receipts])
-            _write(path, b"".join(line + b"\n" for line in lines))
+            # Whoever carries the stick on is another user.
+            write(path, b"".join(line + b"\n" for line in lines), 0o644)
             written.append(path)
         return written
 
@@ -111,16 +111,3 @@ def _lines(path: Path) -> list[bytes]:
     if not _is_plain(path) or path.stat().st_size > MOST_RECEIPTS_BYTES:
         return []
     return [line for line in path.read_bytes().splitlines() if line]
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    # Whoever carries the stick on is another user.
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    with open(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    part.rename(path)
-    sync(path.parent)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.durable import PART, sync
 from appliance.store.rows import SegmentRow
 from appliance.store.schema import (
     BUSY_TIMEOUT_S,
@@ -17,7 +18,6 @@ from appliance.store.schema import (
     segment_path,
     sums_path,
 )
-from appliance.store.segments import PART, sync
 
 log = logging.getLogger(__name__)
 

@@ -16,11 +16,11 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from appliance.durable import PART, sync
 from appliance.store.rows import CARRIED, DAYS, SUSPECT, SegmentRow
 from appliance.store.schema import (
     BUSY_TIMEOUT_S,
@@ -34,7 +34,6 @@ from appliance.store.schema import (
 )
 
 SUM_BYTES = 8
-PART = ".part"
 
 _LAST_READINGS = f"""
 INSERT OR IGNORE INTO main.reading
@@ -276,15 +275,6 @@ def intact(directory: Path, row: SegmentRow) -> bool:
         sync(part)
         part.rename(sums)
     return True
-
-
-def sync(path: Path) -> None:
-    """Put a file, or the names in a directory, on the card for certain."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _attach(segment: sqlite3.Connection, path: Path, name: str, *, immutable: bool = False) -> None:

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from appliance.durable import PART, sync
 from appliance.store import catalogue, files, live, retention, segments
 from appliance.store.backup import restore
 from appliance.store.connection import transaction
@@ -20,7 +21,6 @@ from appliance.store.repair import recovery
 from appliance.store.repair.soundness import sound
 from appliance.store.rows import DAYS, SegmentRow
 from appliance.store.schema import CATALOGUE, COPY, LIVE, in_words, read_only
-from appliance.store.segments import PART
 from appliance.store.transfer import adopt, format1
 from appliance.store.writer import Store
 from appliance.timeline import BOOT_SHIFT
@@ -332,7 +332,7 @@ def copy_catalogue(directory: Path) -> bool:
     with contextlib.closing(read_only(directory / CATALOGUE)) as known:
         known.execute("PRAGMA query_only = OFF")
         known.execute("VACUUM INTO ?", (str(part),))
-    segments.sync(part)
+    sync(part)
     part.rename(directory / COPY)
-    segments.sync(directory)
+    sync(directory)
     return True

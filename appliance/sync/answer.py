@@ -10,10 +10,10 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
+from appliance.sync.batch import LIMIT
 from appliance.sync.envelope import Refused
 
 Standing = Literal["unknown", "waiting", "approved", "revoked"]
-LIMIT = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)

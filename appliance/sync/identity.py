@@ -23,10 +23,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from appliance.durable import sync, write
 from appliance.errors import StoreError
 from appliance.store.backup.restore import AGAIN, IDENTITY
 from appliance.sync.envelope import ENROLMENT, ROTATION, key_id, seal
-from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key, sync, write
+from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key
 
 log = logging.getLogger(__name__)
 

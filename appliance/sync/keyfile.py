@@ -9,13 +9,12 @@ The one that is damaged or gone is written anew from the other.
 import contextlib
 import hashlib
 import logging
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from appliance.durable import write
 from appliance.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -47,25 +46,6 @@ def kept_key(folder: Path, name: str, hint: str) -> Ed25519PrivateKey:
     return key
 
 
-def write(path: Path, content: bytes) -> None:
-    """A file that only its owner reads, whole and on the disk before it has its name. Raises OSError."""
-    part = path.with_name(f"{path.name}.part")
-    with _created(part) as handle:
-        os.write(handle, content)
-        os.fsync(handle)
-    part.rename(path)
-    sync(path.parent)
-
-
-def sync(folder: Path) -> None:
-    """Make sure of the names in a folder. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _read(path: Path) -> Ed25519PrivateKey | None:
     """The key in a file, None when that is not what was written."""
     try:
@@ -78,12 +58,3 @@ def _read(path: Path) -> Ed25519PrivateKey | None:
     key = load_pem_private_key(pem, None)
     assert isinstance(key, Ed25519PrivateKey)
     return key
-
-
-@contextlib.contextmanager
-def _created(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        yield handle
-    finally:
-        os.close(handle)

@@ -22,10 +22,10 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from appliance.durable import PART, sync, write
 from appliance.store.files import set_aside
 from appliance.store.history import History
 from appliance.store.outgoing import Outgoing, Position, outgoing
-from appliance.store.segments import PART, sync
 from appliance.sync.batch import NO_BATCH, Batch, Knot, Restated
 from appliance.sync.envelope import BATCH, RECEIPT, Refused, key_id, opened, read, seal
 from appliance.sync.identity import Identity, rotate
@@ -167,7 +167,7 @@ class Outbox:
             restated=restated,
         )
         payload = pack(batch)
-        self._write(name.file, seal(BATCH, payload, self.identity.key))
+        write(self._folder / name.file, seal(BATCH, payload, self.identity.key), 0o644)
         self._tip = Tip(name, hashlib.sha256(payload).hexdigest(), rows.position)
         self.waiting[name] = None
         if tip and tip.name not in self.waiting:
@@ -193,7 +193,7 @@ class Outbox:
         told = {boot for boot, _ in restated} | (boots - {CALENDAR} - self._told.keys())
         if told:
             self._told |= {boot: _begin(timeline, boot) for boot in told}
-            self._write(TOLD, json.dumps(self._told).encode())
+            write(self._folder / TOLD, json.dumps(self._told).encode(), 0o644)
 
     def _kept_told(self) -> dict[int, tuple[int, int | None]]:
         """What was told of the time of boots; where that is damaged it is told again."""
@@ -242,13 +242,6 @@ class Outbox:
         sync(path)
         if is_new:
             sync(self._folder)
-
-    def _write(self, name: str, content: bytes) -> None:
-        part = self._folder / f"{name}{PART}"
-        part.write_bytes(content)
-        sync(part)
-        part.rename(self._folder / name)
-        sync(self._folder)
 
 
 def _begin(timeline: Timeline, boot: int) -> tuple[int, int | None]:

@@ -4,9 +4,8 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields
 
+from appliance.sync.batch import LIMIT
 from appliance.sync.envelope import Refused
-
-LIMIT = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)

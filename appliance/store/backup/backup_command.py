@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance import __version__, config
+from appliance.durable import sync
 from appliance.errors import InputError, StoreError, UsageError
 from appliance.model import format_time
 from appliance.progress import Progress
@@ -29,7 +30,6 @@ from appliance.store.backup.container import USUAL, Cost, Sealer
 from appliance.store.backup.restore import ABOUT, FORMAT
 from appliance.store.backup.snapshot import Snapshot, others, snapshot
 from appliance.store.schema import CATALOGUE, SEGMENT_PAGE_BYTES
-from appliance.store.segments import sync
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

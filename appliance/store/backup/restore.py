@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from appliance.durable import sync
 from appliance.errors import InputError, StoreTooNew
 from appliance.store.backup.snapshot import REPLACED, SEGMENT
 from appliance.store.schema import CATALOGUE, DAMAGED, HANDOVER, HISTORY, LIVE, Kind, check_version, read_only
-from appliance.store.segments import digest, sync
+from appliance.store.segments import digest
 
 log = logging.getLogger(__name__)
 

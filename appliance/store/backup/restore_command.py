@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from appliance import config
+from appliance.durable import sync
 from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
 from appliance.store.backup import archive, passphrase, restore
@@ -25,7 +26,6 @@ from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
 from appliance.store.backup.snapshot import REPLACED
 from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.schema import DAMAGED, HANDOVER
-from appliance.store.segments import sync
 
 POLL_S = 0.5
 PATIENCE_S = 600

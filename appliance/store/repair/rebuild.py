@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.durable import PART
 from appliance.store.files import publish, set_aside
 from appliance.store.repair.soundness import DAMAGE_TOLD, sound
 from appliance.store.rows import SUSPECT
 from appliance.store.schema import CATALOGUE, COPY, HISTORY, LIVE, migrate, read_only
-from appliance.store.segments import PART
 
 log = logging.getLogger(__name__)
 

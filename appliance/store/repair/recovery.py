@@ -20,6 +20,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+from appliance.durable import PART
 from appliance.errors import AlreadyRunning, StoreError
 from appliance.store import catalogue
 from appliance.store.backup import restore
@@ -30,7 +31,7 @@ from appliance.store.repair import rebuild, salvage
 from appliance.store.repair.soundness import DAMAGE_TOLD, is_damage, refuse_later, sound
 from appliance.store.rows import EventKind, SegmentRow
 from appliance.store.schema import CATALOGUE, HANDOVER, HISTORY, LIVE, check_version, read_only, segment_path, sums_path
-from appliance.store.segments import PART, describe, digest, intact
+from appliance.store.segments import describe, digest, intact
 from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import errno
 import sqlite3
 from pathlib import Path
 
+from appliance.durable import PART, sync
 from appliance.fixes import SOURCES
 from appliance.store import catalogue
 from appliance.store.schema import (
@@ -22,7 +23,6 @@ from appliance.store.schema import (
     check_version,
     read_only,
 )
-from appliance.store.segments import PART, sync
 
 # Faults of the card, of memory or of other programs; all others are about what is in the file.
 _NO_DAMAGE = ("FULL", "READONLY", "IOERR", "CANTOPEN", "PERM", "BUSY", "LOCKED", "NOMEM", "INTERRUPT", "AUTH")

@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.durable import PART
 from appliance.store import files
 from appliance.store.repair import pages
 from appliance.store.repair.pages import Value
 from appliance.store.repair.soundness import DAMAGE_TOLD, is_damage
 from appliance.store.schema import HANDOVER, migrate, read_only
-from appliance.store.segments import PART
 from appliance.timeline import MS_LIMIT
 
 log = logging.getLogger(__name__)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from appliance.durable import PART, sync
 from appliance.errors import StoreError
 from appliance.model import Message, commodity_of
 from appliance.store import catalogue, live
 from appliance.store.ledger import Batch, Ledger
 from appliance.store.rows import QUARTER_MS, MeterKey
 from appliance.store.schema import HANDOVER, in_words, migrate
-from appliance.store.segments import PART, sync
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # An import is no reason to fill the card under the running appliance.
