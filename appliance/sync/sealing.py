@@ -57,7 +57,7 @@ class Sealing:
         """Seal whenever it is due, for ever. Raises StoreError when the identity is damaged."""
         try:
             while True:
-                report(await self._seal_now())
+                report(await self.seal_now())
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(SEAL_S):
                         await self._event.wait()
@@ -83,7 +83,8 @@ class Sealing:
         except (StoreError, OSError) as fault:
             log.warning("outbox=%s not sealed before history: %s", self._store.directory / OUTBOX, fault)
 
-    async def _seal_now(self) -> str:
+    async def seal_now(self) -> str:
+        """Seal all that is not told yet; returns what is wrong in words, or "". Raises StoreError on a bad identity."""
         # Without the lock of this: whoever holds the store's may wait for this one.
         if await self._store.commit():
             # The store tells of it.

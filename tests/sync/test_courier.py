@@ -43,7 +43,7 @@ Appliance = tuple[Box, Store, Sealing]
 
 async def heard(box: Box, store: Store, sealing: Sealing) -> None:
     box.hear(store, 15)
-    assert await sealing._seal_now() == ""
+    assert await sealing.seal_now() == ""
 
 
 class Clock:

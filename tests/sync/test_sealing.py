@@ -134,15 +134,15 @@ async def test_a_restore_begins_a_new_epoch(box: Box, tmp_path: Path) -> None:
     shutil.copytree(box.directory, backup)
     async with box.store() as store, running(store, box) as (sealing, _):
         box.hear(store, 20)
-        await sealing._seal_now()
+        await sealing.seal_now()
         assert sealing._current().identity.epoch == 1
         shutil.copytree(backup, box.directory / "handover" / "restore")
         (box.directory / "handover" / "restore" / restore.ABOUT).write_text(json.dumps({"made": "once"}))
         await box.upkeep(store).tend()
         box.hear(store, 20)
-        assert await sealing._seal_now() == ""
+        assert await sealing.seal_now() == ""
         assert sealing._current().identity.epoch == 2
-        assert await sealing._seal_now() == ""
+        assert await sealing.seal_now() == ""
         assert sealing._current().identity.epoch == 2
     found = batches(box)
     assert {b.epoch for b in found} == {1, 2}
