@@ -3,13 +3,14 @@
     appliance ─┬─ appliance_key ── chain              meter
                ├─ batch, waiting_batch, given_up        │
                ├─ boot                                  │
+               ├─ assignment_list, assignment           │
                └─ refusal, refusal_count                │
                                 reading, reception, event
 
 Large: `reading`, `reception`, `event`. On PostgreSQL they are partitioned by the month of their `at`, and the
 distribution column `meter_id` is in each of their unique and foreign keys, so that Citus can distribute them by it.
-By appliance: `chain`, `batch`, `waiting_batch`, `given_up` and `boot`, all of whose unique and foreign keys hold
-`appliance_id`. The rest is small enough for every node to keep it whole.
+By appliance: `chain`, `batch`, `waiting_batch`, `given_up`, `boot`, `assignment_list` and `assignment`, all of whose
+unique and foreign keys hold `appliance_id`. The rest is small enough for every node to keep it whole.
 
 `meter_id` is the aggregator's own number of a meter; what the meter calls itself on the air is its `endpoint_id`. A row
 of a large table belongs to the appliance that heard it, and (`appliance_id`, `boot_id`, `ms`) is its place there: a
@@ -177,6 +178,28 @@ boot = Table(
     _text("clock"),
     PrimaryKeyConstraint("appliance_id", "boot_id"),
     UniqueConstraint("appliance_id", "number", "kernel_id"),
+)
+
+# The list as it was signed stands beside its version: all workers hand out the same bytes.
+assignment_list = Table(
+    "assignment_list",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    _whole("version"),
+    _whole("made_utc_ms"),
+    Column("line", LargeBinary, nullable=False),
+)
+
+# A protocol of "" is whichever the meter speaks; the multiplier is a decimal number, exactly as it is meant.
+assignment = Table(
+    "assignment",
+    metadata,
+    Column("appliance_id", BigInteger, ForeignKey(appliance.c.appliance_id), primary_key=True),
+    Column("endpoint_id", BigInteger, primary_key=True),
+    Column("protocol", Text, primary_key=True),
+    _text("name"),
+    _text("address"),
+    _text("multiplier"),
 )
 
 meter = Table(

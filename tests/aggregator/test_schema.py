@@ -24,7 +24,7 @@ from tests.sync.made_batch import HOUR_MS, UTC_MS
 from tests.sync.made_batch import batch as made_batch
 
 VERSIONS = Path(__file__).parent / "versions"
-BY_APPLIANCE = ("chain", "batch", "waiting_batch", "given_up", "boot")
+BY_APPLIANCE = ("chain", "batch", "waiting_batch", "given_up", "boot", "assignment_list", "assignment")
 
 
 def differences(connection: Connection) -> list[Any]:
@@ -64,7 +64,7 @@ async def test_several_workers_migrate_at_once(tmp_path: Path, server: Server) -
 async def test_a_later_version_is_left_untouched(database: Database) -> None:
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(StoreTooNew, match="version 9999, this program knows 0001"):
+    with pytest.raises(StoreTooNew, match="version 9999, this program knows 0002"):
         await migrate(database.engine)
     async with database.reading() as connection:
         assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
