@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
     "appliance.progress": (),
+    "appliance.archive": ("appliance.errors",),
     "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
     "appliance.radio.protocols": NOUNS,
     "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols", "appliance.radio.geometry"),
@@ -58,6 +59,7 @@ MAY_IMPORT = {
     ),
     "appliance.store": (
         *NOUNS,
+        "appliance.archive",
         "appliance.durable",
         "appliance.clock",
         "appliance.timeline",
@@ -85,7 +87,9 @@ MAY_IMPORT = {
     ),
     "appliance.aggregator": (
         *NOUNS,
+        "appliance.archive",
         "appliance.durable",
+        "appliance.progress",
         "appliance.settings",
         *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "answer", "identity", "keyfile")),
         # A bucket of tokens, which knows of no store.
@@ -102,7 +106,7 @@ THIRD_PARTY = {
     "pyrtlsdrlib": ("appliance.radio.sources",),
     "aiosqlite": ("appliance.store",),
     "sqlite3": ("appliance.store",),
-    "cryptography": ("appliance.store", "appliance.sync", "appliance.aggregator"),
+    "cryptography": ("appliance.archive", "appliance.sync", "appliance.aggregator"),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web", "appliance.aggregator"),
     "prometheus_client": ("appliance.web",),

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance import __version__, config
+from appliance.archive import passphrase, tar
+from appliance.archive.container import USUAL, Cost, Sealer
 from appliance.durable import sync
 from appliance.errors import InputError, StoreError, UsageError
 from appliance.model import format_time
 from appliance.progress import Progress
-from appliance.store.backup import archive, passphrase
-from appliance.store.backup.container import USUAL, Cost, Sealer
 from appliance.store.backup.restore import ABOUT, FORMAT
 from appliance.store.backup.snapshot import Snapshot, others, snapshot
 from appliance.store.schema import CATALOGUE, SEGMENT_PAGE_BYTES
@@ -118,7 +118,7 @@ class _Writing:
 
     def everything(self, directory: Path, about: dict[str, object]) -> None:
         description = json.dumps(about).encode()
-        archive.add(self._sealer, ABOUT, len(description), 0o600, io.BytesIO(description))
+        tar.add(self._sealer, ABOUT, len(description), 0o600, io.BytesIO(description))
         for name, path in self._taken.databases.items():
             self._file(name, path)
         for name, segment in self._taken.segments.items():
@@ -127,12 +127,12 @@ class _Writing:
             # What was delivered and put away meanwhile is not missed.
             with contextlib.suppress(FileNotFoundError):
                 self._file(name, path)
-        archive.end(self._sealer)
+        tar.end(self._sealer)
 
     def _file(self, name: str, path: Path) -> None:
         with path.open("rb") as file:
             about = os.fstat(file.fileno())
-            archive.add(self._sealer, name, about.st_size, about.st_mode, file, self._count)
+            tar.add(self._sealer, name, about.st_size, about.st_mode, file, self._count)
 
     def _segment(self, name: str, file: BinaryIO) -> None:
         about = os.fstat(file.fileno())
@@ -143,7 +143,7 @@ class _Writing:
             self._count(piece)
 
         source = Lenient(file)
-        archive.add(self._sealer, name, about.st_size, about.st_mode, source, watch)
+        tar.add(self._sealer, name, about.st_size, about.st_mode, source, watch)
         if source.unreadable or self._taken.sha256.get(name, whole.hexdigest()) != whole.hexdigest():
             self.damaged.append(name)
 

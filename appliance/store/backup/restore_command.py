@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from appliance import config
+from appliance.archive import passphrase, tar
+from appliance.archive.container import Opener
 from appliance.durable import sync
 from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
-from appliance.store.backup import archive, passphrase, restore
-from appliance.store.backup.container import Opener
+from appliance.store.backup import restore
 from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
 from appliance.store.backup.snapshot import REPLACED
 from appliance.store.lock import sole_bringer, sole_user
@@ -117,7 +118,7 @@ def unpack(source: BinaryIO, file: Path, secret: str, directory: Path) -> dict[s
     about: dict[str, Any] | None = None
     try:
         opener = Opener(source, secret, str(file))
-        for member in archive.members(opener, size):
+        for member in tar.members(opener, size):
             if about is None and (member.name != ABOUT or member.size > _LONGEST_ABOUT_BYTES):
                 raise InputError("the backup does not say what it is")
             _write(part, member, owner, lambda: progress(source.tell(), size))
@@ -140,7 +141,7 @@ def _about(path: Path) -> dict[str, Any]:
         raise InputError("the backup does not say what it is") from None
 
 
-def _write(part: Path, member: archive.Member, owner: os.stat_result, progress: Callable[[], None]) -> None:
+def _write(part: Path, member: tar.Member, owner: os.stat_result, progress: Callable[[], None]) -> None:
     top = member.name.split("/")[0]
     if top in (HANDOVER, DAMAGED) or top.startswith(REPLACED):
         raise InputError(f"the backup holds {member.name!r:.80}, which no backup has")

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.archive import tar
+from appliance.archive.container import Cost, Opener
 from appliance.cli import main
 from appliance.errors import StoreError
-from appliance.store.backup import archive, backup_command, restore, restore_command, snapshot
-from appliance.store.backup.container import Cost, Opener
+from appliance.store.backup import backup_command, restore, restore_command, snapshot
 from appliance.store.lock import sole_user
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
 from tests.store.backup import data_directory
@@ -35,7 +36,7 @@ def progress(done: int, total: int | None) -> None:
 def contents(file: Path) -> dict[str, bytes]:
     with file.open("rb") as source:
         opener = Opener(source, SECRET, file.name)
-        return {m.name: b"".join(m.pieces()) for m in archive.members(opener, file.stat().st_size)}
+        return {m.name: b"".join(m.pieces()) for m in tar.members(opener, file.stat().st_size)}
 
 
 @pytest.fixture

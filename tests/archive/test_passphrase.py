@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.archive import passphrase
 from appliance.errors import InputError, UsageError
-from appliance.store.backup import passphrase
 
 GOOD = "correcto caballo batería"
 
@@ -61,7 +61,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, file: Path) -> None:
 def typed(*answers: str) -> tuple[int, str]:
     """What the terminal shows, and the exit code, when the answers are typed one after the other."""
     script = (
-        "import sys, pathlib\nfrom appliance.errors import UsageError\nfrom appliance.store.backup import passphrase\n"
+        "import sys, pathlib\nfrom appliance.errors import UsageError\nfrom appliance.archive import passphrase\n"
         f"try: sys.exit(0 if passphrase.new(None) == {GOOD!r} else 3)\nexcept UsageError as fault: sys.exit(str(fault))"
     )
     near, far = pty.openpty()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.archive import tar
 from appliance.errors import InputError, StoreError
-from appliance.store.backup import archive
 
 NAMES = st.lists(st.text("abcdefg012ñ-", min_size=1, max_size=12), min_size=1, max_size=4).map("/".join)
 
@@ -17,13 +17,13 @@ NAMES = st.lists(st.text("abcdefg012ñ-", min_size=1, max_size=12), min_size=1, 
 def written(files: dict[str, bytes]) -> bytes:
     target = io.BytesIO()
     for name, content in files.items():
-        archive.add(target, name, len(content), 0o640, io.BytesIO(content))
-    archive.end(target)
+        tar.add(target, name, len(content), 0o640, io.BytesIO(content))
+    tar.end(target)
     return target.getvalue()
 
 
 def read(content: bytes, most_bytes: int = 10_000_000) -> dict[str, bytes]:
-    return {m.name: b"".join(m.pieces()) for m in archive.members(io.BytesIO(content), most_bytes)}
+    return {m.name: b"".join(m.pieces()) for m in tar.members(io.BytesIO(content), most_bytes)}
 
 
 @given(st.dictionaries(NAMES, st.binary(max_size=2000), max_size=5))
@@ -40,7 +40,7 @@ def test_what_is_put_in_comes_out_and_tar_reads_it(files: dict[str, bytes]) -> N
 
 def test_content_that_nobody_reads_is_passed_over() -> None:
     content = written({"a": bytes(5000), "b": b"x"})
-    assert [m.name for m in archive.members(io.BytesIO(content), 10_000)] == ["a", "b"]
+    assert [m.name for m in tar.members(io.BytesIO(content), 10_000)] == ["a", "b"]
 
 
 def made_by_tar(*members: tuple[str, bytes, dict[str, object]], form: int = tarfile.USTAR_FORMAT) -> bytes:
@@ -128,6 +128,6 @@ def test_what_is_no_archive(spoil: Callable[[bytes], bytes], said: str) -> None:
 
 def test_a_file_that_shrinks_or_whose_name_is_too_long() -> None:
     with pytest.raises(StoreError, match="x became shorter"):
-        archive.add(io.BytesIO(), "x", 10, 0o600, io.BytesIO(b"12345"))
+        tar.add(io.BytesIO(), "x", 10, 0o600, io.BytesIO(b"12345"))
     with pytest.raises(StoreError, match="cannot go into a backup"):
-        archive.add(io.BytesIO(), "y" * 300, 0, 0o600, io.BytesIO())
+        tar.add(io.BytesIO(), "y" * 300, 0, 0o600, io.BytesIO())

@@ -112,7 +112,7 @@ class Opener:
         header = source.read(HEADER_BYTES)
         magic, version = header[: len(MAGIC)], header[len(MAGIC) : len(MAGIC) + 1]
         if magic != MAGIC[: len(magic)] or not magic:
-            raise InputError(f"{name} is not a backup of an appliance")
+            raise InputError(f"{name} is not a backup")
         if version > bytes([VERSION]):
             hint = "Restore it with the version of the program that wrote it, or a later one."
             raise InputError(f"{name} has the format {version[0]} of a later version; this one knows {VERSION}", hint)

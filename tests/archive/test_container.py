@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.archive.container import CHUNK_BYTES, HEADER_BYTES, MAGIC, TAG_BYTES, Cost, Opener, Sealer
 from appliance.errors import InputError
-from appliance.store.backup.container import CHUNK_BYTES, HEADER_BYTES, MAGIC, TAG_BYTES, Cost, Opener, Sealer
 
 PASSPHRASE = "correcto caballo batería"
 QUICK = Cost(log2_n=1, r=1, p=1)
@@ -140,7 +140,7 @@ def test_a_file_that_was_never_finished() -> None:
 
 @pytest.mark.parametrize("start", [b"SQLite format 3\0" * 10, b"\x1f\x8b" + bytes(100), b"METERBX\n" + bytes(100)])
 def test_something_else(start: bytes) -> None:
-    with pytest.raises(InputError, match=r"x\.backup is not a backup of an appliance"):
+    with pytest.raises(InputError, match=r"x\.backup is not a backup"):
         opened(start)
 
 
