@@ -51,10 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("identity", nargs="+", metavar="IDENTITY", help="as the appliance's page and `list` show it")
     approve.add_argument("--claim", metavar="CODE", help="only if this is the code that the appliance's page shows")
     revoke.add_argument("--epoch", type=int, metavar="N", help="only its key of this epoch")
+    give_up = _action(actions, "give-up", _give_up, "store what waits behind batches that will never come")
+    give_up.add_argument("identity", nargs="+", metavar="IDENTITY", help="as `list` shows it")
+    give_up.add_argument("--epoch", type=int, required=True, metavar="N", help="of its key, as `list` shows the gap")
     token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
     ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
     ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
-    for one in (running, listing, approve, revoke, token, ingest):
+    for one in (running, listing, approve, revoke, give_up, token, ingest):
         one.add_argument(
             "--directory", type=Path, default=Path(), metavar="DIR", help="the aggregator's directory (default: here)"
         )
@@ -156,6 +159,20 @@ async def _revoke(arguments: argparse.Namespace) -> None:
         await appliances.revoke(identity, utc_ms(), arguments.epoch)
     of_it = "" if arguments.epoch is None else f"The key of epoch {arguments.epoch} of "
     _say(f"{of_it}{_grouped(identity)} is revoked.")
+
+
+async def _give_up(arguments: argparse.Namespace) -> None:
+    identity = _identity(arguments.identity)
+    async with opened(arguments.directory) as database:
+        ingest = Ingest(database, open_key(arguments.directory))
+        try:
+            last = await ingest.give_up_gap(identity, arguments.epoch, utc_ms())
+        finally:
+            await ingest.refusals.write()
+    which = f"The missing batches up to {last.epoch}-{last.sequence}"
+    if not last.sequence:
+        which = f"The missing batches before epoch {last.epoch}"
+    _say(f"{which} of {_grouped(identity)} are given up: what waited for them is stored.")
 
 
 async def _token(arguments: argparse.Namespace) -> None:

@@ -119,6 +119,31 @@ def test_what_is_missing_is_listed(centre: Path, capsys: pytest.CaptureFixture[s
     assert re.search(r" approved  1-1 +\d+ [hd]  1-2 +street 1$", capsys.readouterr().out)
 
 
+def test_what_will_never_come_is_given_up(centre: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sender = Sender()
+
+    async def deliver_some(database: Database) -> None:
+        await sender.enrol(database)
+        lines = {n: sender.sealed(n) for n in range(1, 7)}
+        for n in (1, 3, 4, 6):
+            await ingest(database).ingest(lines[n], NOW)
+
+    in_database(centre, deliver_some)
+    assert call(centre, "give-up", sender.identity) == 64
+    assert call(centre, "give-up", "0" * 32, "--epoch", 1) == 64
+    assert call(centre, "give-up", sender.identity, "--epoch", 2) == 64
+    assert call(centre, "list") == 0
+    capsys.readouterr()
+    groups = re.findall("....", sender.identity)
+    assert call(centre, "give-up", *groups, "--epoch", 1) == 0
+    assert "up to 1-2 of " in capsys.readouterr().err
+    assert call(centre, "list") == 0
+    assert re.search(r" approved  1-4 +\d+ [hd]  1-5 +street 1$", capsys.readouterr().out)
+    assert call(centre, "give-up", sender.identity, "--epoch", 1) == 0
+    assert call(centre, "give-up", sender.identity, "--epoch", 1) == 64
+    assert "waits for another one" in capsys.readouterr().err
+
+
 def test_a_token_approves_one(centre: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call(centre, "token") == 0
     token = capsys.readouterr().out.strip()
