@@ -27,12 +27,12 @@ from appliance.durable import sync, write
 from appliance.errors import StoreError
 from appliance.store.backup.restore import AGAIN, IDENTITY
 from appliance.sync.envelope import ENROLMENT, ROTATION, key_id, seal
-from appliance.sync.keyfile import COPY, KEY, keep_key, kept_key
+from appliance.sync.keyfile import COPY, KEY, found_key, keep_key, kept_key
 
 log = logging.getLogger(__name__)
 
 NAME_DIGITS = 32
-INTRODUCTION = "introduction"
+INTRODUCTION, CLAIM = "introduction", "claim"
 # Letters and digits that are not taken for each other.
 CODE_ALPHABET, CODE_LENGTH = "23456789ABCDEFGHJKMNPQRSTVWXYZ", 8
 
@@ -90,18 +90,40 @@ def open_identity(directory: Path) -> Identity:
     return identity
 
 
+def seen_identity(directory: Path) -> Identity:
+    """The identity in a data directory that another program may be using: nothing is made or mended.
+
+    Raises StoreError when there is none, or it is damaged; OSError.
+    """
+    folder = directory / IDENTITY
+    with contextlib.suppress(FileNotFoundError):
+        if epochs := _epochs(folder):
+            if key := found_key(folder, _stem(epochs[-1])):
+                return _identity(folder, epochs[-1], key, (folder / CLAIM).read_text(errors="replace"))
+            raise StoreError(f"the key in {folder} is damaged, and so is its copy", _HINT)
+    raise StoreError(f"{folder} holds no key yet", "Start the appliance once: it makes its key then.")
+
+
 def _opened(folder: Path) -> Identity:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in folder.glob("*.part"):
         path.unlink()
-    epochs = sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"\d{6}\.(key|copy)", path.name)})
+    epochs = _epochs(folder)
     if not epochs:
         keep_key(folder, _stem(1), Ed25519PrivateKey.generate())
         epochs = [1]
     key = kept_key(folder, _stem(epochs[-1]), _HINT)
-    rotations = tuple(path.read_bytes() for path in sorted(folder.glob("*.rotation")) if int(path.stem) <= epochs[-1])
-    introduction = (folder / INTRODUCTION).read_bytes() if epochs[-1] > 1 and (folder / INTRODUCTION).exists() else b""
-    return Identity(_name(folder, rotations, key), epochs[-1], key, _claim_code(folder), rotations, introduction)
+    return _identity(folder, epochs[-1], key, _claim_code(folder))
+
+
+def _epochs(folder: Path) -> list[int]:
+    return sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"\d{6}\.(key|copy)", path.name)})
+
+
+def _identity(folder: Path, epoch: int, key: Ed25519PrivateKey, claim_code: str) -> Identity:
+    rotations = tuple(path.read_bytes() for path in sorted(folder.glob("*.rotation")) if int(path.stem) <= epoch)
+    introduction = (folder / INTRODUCTION).read_bytes() if epoch > 1 and (folder / INTRODUCTION).exists() else b""
+    return Identity(_name(folder, rotations, key), epoch, key, claim_code, rotations, introduction)
 
 
 def rotate(directory: Path, identity: Identity) -> Identity:
@@ -146,7 +168,7 @@ _HINT = "Restore a backup; without one delete the folder, and the operator appro
 
 
 def _claim_code(folder: Path) -> str:
-    path = folder / "claim"
+    path = folder / CLAIM
     with contextlib.suppress(FileNotFoundError):
         code = path.read_text(encoding="ascii", errors="replace")
         if re.fullmatch(f"[{CODE_ALPHABET}]{{{CODE_LENGTH}}}", code):

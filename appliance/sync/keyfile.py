@@ -31,6 +31,11 @@ def keep_key(folder: Path, name: str, key: Ed25519PrivateKey) -> None:
         write(folder / f"{name}.{ending}", text)
 
 
+def found_key(folder: Path, name: str) -> Ed25519PrivateKey | None:
+    """The key of that name, as it lies there; None when both of its files are damaged or gone. Raises OSError."""
+    return _read(folder / f"{name}.{KEY}") or _read(folder / f"{name}.{COPY}")
+
+
 def kept_key(folder: Path, name: str, hint: str) -> Ed25519PrivateKey:
     """The key of that name. Raises StoreError with `hint` when both of its files are damaged or gone."""
     paths = [folder / f"{name}.{ending}" for ending in (KEY, COPY)]

@@ -84,8 +84,7 @@ class Outbox:
         self._folder.mkdir(exist_ok=True)
         for part in self._folder.glob(f"*{PART}"):
             part.unlink()
-        files = [path for path in self._folder.iterdir() if re.fullmatch(r"\d{6}-\d{8}\.batch", path.name)]
-        names = sorted(Name(int(path.name[:6]), int(path.name[7:15])) for path in files)
+        names = batches_in(self._folder)
         self._tip, damaged = None, False
         while names and (tip := self._whole(names[-1])) is None:
             damaged = True
@@ -94,7 +93,7 @@ class Outbox:
             self._tip = tip
         if damaged or (names and names[-1].epoch > self.identity.epoch):
             self.identity = rotate(self._data, self.identity)
-        delivered = self._delivered()
+        delivered = delivered_from(self._folder)
         self.waiting = {name: None for name in names if name not in delivered}
         for name in names[:-1]:
             if name in delivered:
@@ -218,17 +217,6 @@ class Outbox:
             return None
         return Tip(name, hashlib.sha256(envelope.payload).hexdigest(), position)
 
-    def _delivered(self) -> set[Name]:
-        """The batches whose receipts are kept; these were verified before they were."""
-        found = set()
-        for path in (self._folder / f"{RECEIPTS}.old", self._folder / RECEIPTS):
-            with contextlib.suppress(FileNotFoundError):
-                for line in path.read_bytes().splitlines():
-                    with contextlib.suppress(Refused):
-                        receipt = unpack_receipt(read(line).payload)
-                        found.add(Name(receipt.epoch, receipt.sequence))
-        return found
-
     def _keep(self, line: bytes) -> None:
         """Put a receipt on the card for certain."""
         path = self._folder / RECEIPTS
@@ -242,6 +230,24 @@ class Outbox:
         sync(path)
         if is_new:
             sync(self._folder)
+
+
+def batches_in(folder: Path) -> list[Name]:
+    """The batches whose files lie in a folder, in order. Raises OSError."""
+    found = (re.fullmatch(r"(\d{6})-(\d{8})\.batch", path.name) for path in folder.iterdir())
+    return sorted(Name(int(match[1]), int(match[2])) for match in found if match)
+
+
+def delivered_from(folder: Path) -> set[Name]:
+    """The batches of an outbox whose receipts are kept; these were verified before they were. Raises OSError."""
+    found = set()
+    for path in (folder / f"{RECEIPTS}.old", folder / RECEIPTS):
+        with contextlib.suppress(FileNotFoundError):
+            for line in path.read_bytes().splitlines():
+                with contextlib.suppress(Refused):
+                    receipt = unpack_receipt(read(line).payload)
+                    found.add(Name(receipt.epoch, receipt.sequence))
+    return found
 
 
 def _begin(timeline: Timeline, boot: int) -> tuple[int, int | None]:

@@ -10,7 +10,8 @@ import pytest
 
 from appliance.errors import StoreError
 from appliance.sync.envelope import ROTATION, key_id, opened, read
-from appliance.sync.identity import name_of, open_identity, rotate
+from appliance.sync.identity import name_of, open_identity, rotate, seen_identity
+from tests.store.box import contents
 
 
 def test_it_is_made_once(tmp_path: Path) -> None:
@@ -100,3 +101,19 @@ def test_cut_short_at_each_file(tmp_path: Path) -> None:
         rotated = rotate(here, found)
         assert rotated.epoch == found.epoch + 1
         assert not list((here / "identity").glob("*.part"))
+
+
+def test_another_program_may_look_at_it(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no key yet"):
+        seen_identity(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    made = rotate(tmp_path, open_identity(tmp_path))
+    (tmp_path / "identity" / "000002.key").write_bytes(b"damaged")
+    before = contents(tmp_path)
+    seen = seen_identity(tmp_path)
+    assert (seen.appliance, seen.epoch, seen.claim_code) == (made.appliance, 2, made.claim_code)
+    assert (seen.introduction(), seen.rotations) == (made.introduction(), made.rotations)
+    assert contents(tmp_path) == before
+    (tmp_path / "identity" / "000002.copy").unlink()
+    with pytest.raises(StoreError, match="is damaged, and so is its copy"):
+        seen_identity(tmp_path)
