@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "appliance.kernel_clock": (),
     "appliance.model": (),
     "appliance.errors": (),
+    "appliance.assignment": (),
     "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
     "appliance.progress": (),
@@ -59,6 +60,7 @@ MAY_IMPORT = {
     ),
     "appliance.store": (
         *NOUNS,
+        "appliance.assignment",
         "appliance.archive",
         "appliance.durable",
         "appliance.clock",
@@ -70,6 +72,7 @@ MAY_IMPORT = {
     ),
     "appliance.sync": (
         *NOUNS,
+        "appliance.assignment",
         "appliance.durable",
         "appliance.clock",
         "appliance.timeline",
@@ -85,16 +88,21 @@ MAY_IMPORT = {
         "appliance.sync",
         "appliance.supervisor",
     ),
+    "appliance.web.frame": NOUNS,
     "appliance.aggregator": (
         *NOUNS,
         "appliance.archive",
         "appliance.durable",
         "appliance.progress",
         "appliance.settings",
-        *(f"appliance.sync.{p}" for p in ("envelope", "batch", "unpack", "receipt", "answer", "identity", "keyfile")),
+        "appliance.assignment",
+        *(
+            f"appliance.sync.{p}"
+            for p in ("envelope", "batch", "unpack", "receipt", "answer", "assignments", "identity", "keyfile")
+        ),
         # A bucket of tokens, which knows of no store.
         "appliance.store.limits",
-        "appliance.web",
+        "appliance.web.frame",
     ),
 }
 
@@ -106,9 +114,9 @@ THIRD_PARTY = {
     "pyrtlsdrlib": ("appliance.radio.sources",),
     "aiosqlite": ("appliance.store",),
     "sqlite3": ("appliance.store",),
-    "cryptography": ("appliance.archive", "appliance.sync", "appliance.aggregator"),
+    "cryptography": ("appliance.archive", "appliance.sync", "appliance.web.frame", "appliance.aggregator"),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
-    "jinja2": ("appliance.web", "appliance.aggregator"),
+    "jinja2": ("appliance.web.frame",),
     "prometheus_client": ("appliance.web",),
     "sqlalchemy": ("appliance.aggregator",),
     "alembic": ("appliance.aggregator",),
@@ -195,6 +203,8 @@ def test_each_package_is_in_the_table() -> None:
         ("appliance.sync.task", "import appliance.web.routes", "imports appliance.web.routes"),
         ("appliance.aggregator.ingest", "from appliance.sync.outbox import Outbox", "imports appliance.sync.outbox"),
         ("appliance.app", "from appliance.aggregator import ingest", "imports appliance.aggregator"),
+        ("appliance.aggregator.server", "from appliance.web.site import serving", "imports appliance.web.site"),
+        ("appliance.web.frame.errors", "from appliance.web.parts import PARTS", "imports appliance.web.parts"),
         ("appliance.model", "from appliance.errors import ConfigError", "imports appliance.errors"),
         ("appliance.radio.detect", "from appliance.radio.receiver import Receiver", "imports appliance.radio.receiver"),
         ("appliance.web.live", "import numpy as np", "imports numpy"),

@@ -5,7 +5,6 @@ Any number of workers may run against one PostgreSQL, each with a copy of the di
 
 import asyncio
 import contextlib
-import errno
 import logging
 import resource
 import signal
@@ -25,6 +24,7 @@ from appliance.aggregator.keys import open_key
 from appliance.aggregator.refusals import WRITE_EVERY_S, Refusals
 from appliance.aggregator.settings import FILE, Settings, Tls, Web, read
 from appliance.errors import ConfigError
+from appliance.web.frame import connections
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ FILES = 8_192
 HEADERS = {"Server": "appliance"}
 
 
-class Connection(web.RequestHandler):
-    """One connection; a surplus one is closed before it is read."""
+class Connection(connections.Connection):
+    """One connection."""
 
     __slots__ = ("_load", "_place")
 
@@ -47,32 +47,19 @@ class Connection(web.RequestHandler):
         self._load = load
         self._place = contextlib.ExitStack()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The kernel has accepted it."""
-        super().connection_made(transport)
-        peer = transport.get_extra_info("peername") or ("",)
-        if not self._place.enter_context(self._load.connection(peer[0])) and isinstance(transport, asyncio.Transport):
-            transport.abort()
+    def is_welcome(self, peer: str) -> bool:
+        """Whether its address has not more than its share."""
+        return self._place.enter_context(self._load.connection(peer))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is gone."""
         self._place.close()
         super().connection_lost(exc)
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is no request of HTTP, or no sound one."""
-        log.debug("request refused status=%d reason=%r", status, str(exc)[:80])
-        response = web.json_response(
-            {"failed": "bad_request", "words": "that is no request of HTTP"}, status=status, headers=HEADERS
-        )
-        response.force_close()
-        return response
+    def refusal(self, status: int) -> web.Response:
+        """In JSON, which is what appliances read."""
+        said = {"failed": "bad_request", "words": "that is no request of HTTP"}
+        return web.json_response(said, status=status, headers=HEADERS)
 
 
 @contextlib.asynccontextmanager
@@ -103,15 +90,11 @@ async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -
     limits = api.load.limits
     options = {"keepalive_timeout": limits.idle_s, "lingering_time": limits.linger_s, "auto_decompress": False}
     made = partial(Connection, runner.server, api.load, loop=loop, access_log=None, **options)
-    host = None if where.host == "*" else where.host
     handshake_s = HANDSHAKE_S if context else None
     try:
-        try:
-            server = await loop.create_server(
-                made, host, where.port, ssl=context, ssl_handshake_timeout=handshake_s, backlog=BACKLOG
-            )
-        except (OSError, UnicodeError) as fault:
-            raise _cannot_listen(where, fault) from fault
+        server = await connections.listen(
+            made, where.host, where.port, ssl=context, ssl_handshake_timeout=handshake_s, backlog=BACKLOG
+        )
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
@@ -194,14 +177,3 @@ def _allow_files() -> None:
     if resource.RLIM_INFINITY != now < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
-
-
-def _cannot_listen(where: Web, fault: OSError | UnicodeError) -> ConfigError:
-    number, reason = (fault.errno, fault.strerror) if isinstance(fault, OSError) else (None, "is no host name")
-    if number == errno.EADDRINUSE:
-        return ConfigError(f"port {where.port} is used by another program", "Set [web] port to a free one.")
-    if number == errno.EACCES:
-        hint = "Set [web] port to 1024 or more, or grant the program CAP_NET_BIND_SERVICE."
-        return ConfigError(f"port {where.port} may not be used by this user", hint)
-    hint = 'Set [web] host to an address of this machine, or to "*" for all of them.'
-    return ConfigError(f"cannot listen on {where.host} port {where.port}: {reason or fault}", hint)

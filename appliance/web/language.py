@@ -1,24 +1,8 @@
-"""Which language a request is answered in, and the catalogue of each.
-
-English is the language of the source. A catalogue is a gettext `.po` file, read as it is: it holds a page of
-text, so compiling it first would save nothing.
-"""
-
-import ast
-import gettext
-from functools import cache
-from pathlib import Path
-
-from aiohttp import web
+"""Texts that reach the technician's pages by way of a variable; the others stand in the templates."""
 
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
 
-LANGUAGES = {"en": "English", "es": "Español"}
-COOKIE = "lang"
-LOCALE = Path(__file__).parent / "locale"
-
-# Texts that reach a page by way of a variable; the others stand in the templates.
 DYNAMIC = (
     *PHRASES,
     *(FULL, OVER),
@@ -29,71 +13,3 @@ DYNAMIC = (
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
 )
-
-
-class Catalogue(gettext.NullTranslations):
-    """The texts of one language; one that is missing stays in English."""
-
-    def __init__(self, texts: dict[str, str]) -> None:
-        super().__init__()
-        self.texts = texts
-
-    def gettext(self, message: str) -> str:
-        """The text in this language."""
-        return self.texts.get(message) or message
-
-
-@cache
-def catalogue(language: str) -> Catalogue:
-    """The catalogue of one of `LANGUAGES`."""
-    path = LOCALE / language / "LC_MESSAGES" / "messages.po"
-    return Catalogue(read_po(path.read_text(encoding="utf-8")) if path.exists() else {})
-
-
-def read_po(text: str) -> dict[str, str]:
-    r"""The texts of a .po file: `msgid` and `msgstr`, each of one or more quoted lines.
-
-    >>> read_po('msgid "Level"\nmsgstr ""\n"Ni"\n"vel"\n')
-    {'Level': 'Nivel'}
-    """
-    texts: dict[str, str] = {}
-    entry = {"msgid": "", "msgstr": ""}
-    part = "msgid"
-    for line in [*text.splitlines(), 'msgid ""']:
-        word, _, quoted = line.partition(" ")
-        if word == "msgid":
-            texts[entry["msgid"]] = entry["msgstr"]
-            entry = {"msgid": "", "msgstr": ""}
-        if word in entry:
-            part, line = word, quoted
-        if line.startswith('"'):
-            entry[part] += ast.literal_eval(line)
-    texts.pop("", None)
-    return texts
-
-
-def language_of(request: web.Request) -> str:
-    """The language asked for by the address, else by an earlier choice, else by the browser; else English."""
-    for choice in (request.query.get("lang"), request.cookies.get(COOKIE)):
-        if choice in LANGUAGES:
-            return choice
-    return from_header(request.headers.get("Accept-Language", ""))
-
-
-def from_header(accept_language: str) -> str:
-    """The best of our languages by RFC 9110, 12.5.4.
-
-    >>> from_header("fr, es-CL;q=0.8, en;q=0.5"), from_header("*"), from_header("es;q=0, de;q=x")
-    ('es', 'en', 'en')
-    """
-    best, best_weight = "en", 0.0
-    for item in accept_language.split(",")[:20]:
-        tag, _, parameter = item.partition(";")
-        try:
-            weight = float(parameter.strip().removeprefix("q=") or 1)
-        except ValueError:
-            continue
-        primary = tag.strip().lower().split("-")[0]
-        if primary in LANGUAGES and weight > best_weight:
-            best, best_weight = primary, weight
-    return best

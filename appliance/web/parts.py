@@ -77,3 +77,5 @@ class Parts:
 
 
 PARTS = web.AppKey("PARTS", Parts)
+# Which has the templates.
+PACKAGE = "appliance.web"

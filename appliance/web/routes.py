@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from appliance.web import static
+from appliance.web.frame import static
 from appliance.web.views import events, health, live, metrics, wrong
 
 ALWAYS = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from appliance.clock import EPOCH, Clock, Moment, boot_of
-from appliance.web.rendering import age, span
+from appliance.web.frame.rendering import age, span
 
 # On a page nobody needs them better.
 UNSURE_MS = 60_000

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from appliance.web import connections
-from appliance.web.security import HEADERS
+from appliance.web.frame.security import HEADERS
 from appliance.web.site import serving
 from tests.web.conftest import Site
 from tests.web.test_site import get

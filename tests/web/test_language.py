@@ -3,47 +3,64 @@
 import re
 import string
 
+import jinja2
 import pytest
 
-from appliance.web.language import DYNAMIC, LANGUAGES, LOCALE, catalogue, from_header
-from appliance.web.rendering import environment
+from appliance.web.frame.frame import OWN
+from appliance.web.frame.language import LANGUAGES, catalogue, from_header
+from appliance.web.frame.rendering import environment
+from appliance.web.language import DYNAMIC
+from appliance.web.parts import PACKAGE
+
+# What reaches the pages of each package by way of a variable.
+PACKAGES: dict[str, tuple[str, ...]] = {OWN: (), PACKAGE: DYNAMIC}
+OTHERS = sorted(set(LANGUAGES) - {"en"})
 
 
-def shown() -> set[str]:
+def templates(package: str) -> dict[str, str]:
+    """The sources of a package's own templates."""
+    loader = jinja2.PackageLoader(package)
+    env = environment(package, "en")
+    return {name: loader.get_source(env, name)[0] for name in loader.list_templates() if name.endswith(".html")}
+
+
+def shown(package: str) -> set[str]:
     """Every text in the templates and every one that reaches them by way of a variable."""
-    env = environment("en")
-    texts = set(DYNAMIC)
-    for name in env.list_templates(extensions=["html"]):
-        source, _, _ = env.loader.get_source(env, name)
+    env = environment(package, "en")
+    texts = set(PACKAGES[package])
+    for source in templates(package).values():
         for _, _, message in env.extract_translations(source):
             texts |= {message} if isinstance(message, str) else {part for part in message or () if part}
     return texts
 
 
 def test_the_templates_have_texts() -> None:
-    assert {"Meters heard", "Register", "the card is full"} <= shown()
+    assert {"Meters heard", "Register", "the card is full"} <= shown(PACKAGE)
+    assert "To the content" in shown(OWN)
 
 
-@pytest.mark.parametrize("language", sorted(set(LANGUAGES) - {"en"}))
-def test_catalogue_is_complete(language: str) -> None:
-    texts = catalogue(language).texts
-    assert set(texts) == shown(), f"{LOCALE}/{language}: translate what is missing, remove what is left over"
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_catalogue_is_complete(package: str, language: str) -> None:
+    """A site has the texts of the frame, too, and says them in no other way."""
+    texts = catalogue(package, language).texts
+    assert set(texts) == shown(package) | shown(OWN), f"{package}: translate what is missing, remove what is left over"
     assert all(texts.values())
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_placeholders_survive(language: str) -> None:
-    for english in shown():
-        translated = catalogue(language).gettext(english)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_placeholders_survive(package: str, language: str) -> None:
+    for english in shown(package):
+        translated = catalogue(package, language).gettext(english)
         assert translated.count("%(") == english.count("%(")
         assert translated.rstrip(string.punctuation)
 
 
-def test_no_text_stands_outside_the_catalogue() -> None:
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_text_stands_outside_the_catalogue(package: str) -> None:
     """Whatever a template shows in letters goes through `_()`."""
-    env = environment("en")
-    for name in env.list_templates(extensions=["html"]):
-        source = env.loader.get_source(env, name)[0]
+    for name, source in templates(package).items():
         bare = re.sub(r"\{[{%#].*?[%}#]\}", " ", source, flags=re.S)
         words = set(re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", bare)))
         assert words <= {"MHz", "MS", "dBFS", "dB"}, name

@@ -9,8 +9,9 @@ import pytest
 from appliance.errors import ConfigError
 from appliance.store.retention import FULL
 from appliance.supervisor import Health
+from appliance.web.frame.static import files
+from appliance.web.parts import PACKAGE
 from appliance.web.site import serving
-from appliance.web.static import files
 from appliance.web.views.live import MOST_ROWS
 from tests.web.conftest import STATUS, Site
 from tests.web.pages import Cells, get
@@ -220,7 +221,7 @@ async def test_a_page_needs_nothing_that_the_policy_forbids(site: Site) -> None:
         assert tag != "style"
         assert tag != "script" or attributes["src"]
         for name in ("src", "href"):
-            assert (attributes.get(name) or "/").startswith(("/", "#")), attributes
+            assert (attributes.get(name) or "/").startswith(("/", "#", "?")), attributes
             assert not (attributes.get(name) or "").startswith("//")
 
 
@@ -230,7 +231,7 @@ async def test_three_hundred_meters_are_a_small_page(site: Site) -> None:
     request = {"Accept-Encoding": "gzip"}
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         total = 0
-        for path in ("/", *(f"/static/{name}" for name in files())):
+        for path in ("/", *(f"/static/{name}" for name in files(PACKAGE))):
             async with session.get(site.url + path, headers=request) as answer:
                 total += len(await answer.read())
     assert total < 60_000
@@ -244,7 +245,7 @@ async def test_three_hundred_meters_are_a_small_page(site: Site) -> None:
 async def test_only_our_own_names_are_answered(site: Site, host: str, status: int) -> None:
     answer, page = await get(site, "/", Host=host)
     assert answer.status == status
-    assert status == 200 or "not one of this appliance" in page
+    assert status == 200 or "not one of this site" in page
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -267,6 +268,15 @@ async def test_languages(site: Site) -> None:
     assert '<html lang="es">' in page
     _, page = await get(site, "/?lang=xx", Cookie="lang=../..")
     assert '<html lang="en">' in page
+
+
+async def test_a_language_is_chosen_on_the_page_where_one_is(site: Site) -> None:
+    for path in ("/?lang=es&sort=level&x=%22%3E%3Cb", "/no-page?sort=level&lang=en&x=%22%3E%3Cb"):
+        _, page = await get(site, path)
+        links = [a["href"] for tag, a in Cells(page).tags if tag == "a" and "hreflang" in a]
+        assert links == [f"?sort=level&x=%22%3E%3Cb&lang={code}" for code in ("en", "es")]
+    _, page = await get(site, "/", "POST")
+    assert [a["href"] for tag, a in Cells(page).tags if tag == "a" and "hreflang" in a] == ["/?lang=en", "/?lang=es"]
 
 
 async def test_a_page_that_does_not_exist(site: Site) -> None:

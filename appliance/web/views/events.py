@@ -13,9 +13,9 @@ from itertools import islice
 
 from aiohttp import web
 
-from appliance.web.language import language_of
-from appliance.web.parts import PARTS, Parts
-from appliance.web.rendering import count, render
+from appliance.web.frame.language import language_of
+from appliance.web.frame.rendering import count, render
+from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.views.live import MOST_ROWS, MeterRow, meter_row, status_area
 
 INTERVAL_S = 1.0
@@ -111,7 +111,7 @@ class _Page:
             if meter.revision > since or self._rates.get(row.dom_id) != row.per_hour:
                 self._rates[row.dom_id] = row.per_hour
                 rows.append(row)
-        status = render(self._language, "_status.html", status_area(parts, times))
+        status = render(PACKAGE, self._language, "_status.html", status_area(parts, times))
         changed = rows or status != self._status or full
         if not changed and now_s < self._beat_at_s:
             return b""
@@ -121,7 +121,7 @@ class _Page:
             "now": times.moment.utc_ms,
             "full": full,
             "listening": times.ago(parts.uptime_s).iso if full else None,
-            "rows": render(self._language, "_meters.html", Changed(rows)),
+            "rows": render(PACKAGE, self._language, "_meters.html", Changed(rows)),
             "count": count(len(ledger)),
             "status": status if status != self._status else None,
         }

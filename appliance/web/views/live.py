@@ -9,9 +9,8 @@ from aiohttp import web
 from appliance.model import ReceiverState
 from appliance.store.ledger import Meter
 from appliance.store.retention import FULL, OVER
-from appliance.web.language import COOKIE, LANGUAGES, language_of
+from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
-from appliance.web.rendering import html, render
 from appliance.web.times import Shown, Times
 
 # Eb/N0 that fills the bar, and where a level is called weak or fair. Half of the messages of an unknown meter
@@ -22,7 +21,6 @@ MOST_REASONS = 6
 # Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
 MOST_ROWS = 1000
 LONGEST_SOURCE = 80
-ONE_YEAR_S = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,6 @@ class StatusArea:
 class LivePage:
     """For live.html. `heard` counts the meters; of very many, `rows` holds those heard last."""
 
-    site_name: str
     cursor: str
     now_ms: int
     now_text: str
@@ -126,14 +123,9 @@ SORTS: dict[str, tuple[str, Callable[[Meter, float], float]]] = {
 
 
 async def view(request: web.Request) -> web.Response:
-    """The page; choosing a language is remembered."""
-    parts = request.app[PARTS]
-    language = language_of(request)
+    """The page."""
     sort = request.query.get("sort", "")
-    response = html(render(language, "live.html", live_page(parts, sort if sort in SORTS else "id")))
-    if request.query.get("lang") in LANGUAGES:
-        response.set_cookie(COOKIE, language, max_age=ONE_YEAR_S, httponly=True, samesite="Lax")
-    return response
+    return html(request, "live.html", live_page(request.app[PARTS], sort if sort in SORTS else "id"))
 
 
 def live_page(parts: Parts, sort: str) -> LivePage:
@@ -144,7 +136,6 @@ def live_page(parts: Parts, sort: str) -> LivePage:
     latest = islice(ledger.since(0), MOST_ROWS)
     meters = sorted(latest, key=lambda meter: (key(meter, now_s), meter.key))
     return LivePage(
-        site_name=parts.site_name,
         cursor=f"{parts.edition}-{ledger.revision}",
         now_ms=times.moment.utc_ms,
         now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from appliance.web.parts import PARTS
+from appliance.web.frame.frame import FRAME
 
 HEADERS = {
     "Server": "appliance",
@@ -35,7 +35,7 @@ async def check_host(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refuse a name that is not this machine's."""
-    if not is_ours(request.headers.get("Host", ""), request.app[PARTS].names):
+    if not is_ours(request.headers.get("Host", ""), request.app[FRAME].names):
         raise web.HTTPMisdirectedRequest
     return await handler(request)
 

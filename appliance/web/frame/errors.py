@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from appliance.web.language import language_of
-from appliance.web.parts import PARTS
-from appliance.web.rendering import html, render
+from appliance.web.frame.rendering import html
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +15,6 @@ log = logging.getLogger(__name__)
 class ErrorPage:
     """For error.html."""
 
-    site_name: str
     status: int
 
 
@@ -31,7 +28,7 @@ async def show_errors(
     except web.HTTPException as fault:
         if fault.status < 400:
             raise
-        response = _page(request, fault.status)
+        response = html(request, "error.html", ErrorPage(fault.status), fault.status)
         if isinstance(fault, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = ", ".join(sorted(fault.allowed_methods))
         return response
@@ -40,9 +37,4 @@ async def show_errors(
         raise
     except Exception:
         log.exception("page=%s broke", request.path)
-        return _page(request, 500)
-
-
-def _page(request: web.Request, status: int) -> web.Response:
-    page = ErrorPage(request.app[PARTS].site_name, status)
-    return html(render(language_of(request), "error.html", page), status)
+        return html(request, "error.html", ErrorPage(500), 500)

@@ -2,33 +2,37 @@
 
 import hashlib
 from functools import cache
-from pathlib import Path
+from importlib import resources
 
 from aiohttp import web
 
-STATIC = Path(__file__).parent / "static"
+from appliance.web.frame.frame import FRAME, OWN
+
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @cache
-def files() -> dict[str, tuple[bytes, str, str]]:
-    """Content, type and digest of each file, by name."""
+def files(package: str) -> dict[str, tuple[bytes, str, str]]:
+    """Content, type and digest of each file of the frame and of a site, by name."""
     found = {}
-    for path in sorted(STATIC.iterdir()):
-        content = path.read_bytes()
-        found[path.name] = (content, TYPES[path.suffix], hashlib.sha256(content).hexdigest()[:12])
+    for owner in (OWN, package):
+        folder = resources.files(owner) / "static"
+        for path in folder.iterdir() if folder.is_dir() else ():
+            content = path.read_bytes()
+            ending = path.name[path.name.rindex(".") :]
+            found[path.name] = (content, TYPES[ending], hashlib.sha256(content).hexdigest()[:12])
     return found
 
 
-def address(name: str) -> str:
+def address(package: str, name: str) -> str:
     """Where a page loads `name` from."""
-    return f"/static/{name}?v={files()[name][2]}"
+    return f"/static/{name}?v={files(package)[name][2]}"
 
 
 async def serve(request: web.Request) -> web.Response:
     """One of the files."""
     try:
-        content, content_type, digest = files()[request.match_info["name"]]
+        content, content_type, digest = files(request.app[FRAME].package)[request.match_info["name"]]
     except KeyError:
         raise web.HTTPNotFound from None
     response = web.Response(body=content, content_type=content_type, charset="utf-8")

@@ -1,0 +1,22 @@
+"""What the frame is told of the site that it is around."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A site. `package` has its folders `templates`, `static` and `locale`.
+
+    `names` are the host names by which it is reached beside those that every machine has.
+    """
+
+    package: str
+    site_name: str
+    names: tuple[str, ...] = ()
+
+
+FRAME = web.AppKey("FRAME", Frame)
+# The package that holds what all sites have.
+OWN = "appliance.web.frame"
