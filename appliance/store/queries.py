@@ -15,7 +15,8 @@ from heapq import merge
 from itertools import islice, pairwise, repeat
 from typing import NamedTuple
 
-from appliance.store import catalogue
+from appliance.assignment import Assignment
+from appliance.store import assigned, catalogue
 from appliance.store.heard import Messages, coverage_rows
 from appliance.store.history import History, View
 from appliance.store.registers import Breaks, Row, registers_at
@@ -78,7 +79,19 @@ def silent(history: History, since_ms: int) -> list[MeterRow]:
 
     def question(view: View) -> list[MeterRow]:
         stamp = view.timeline.stamp_at(since_ms)
-        return [row for row in _meters(view) if row.last_at < (since_ms if _imported(row.last_at) else stamp)]
+        return [row for row in _meters(view) if not _is_since(row, since_ms, stamp)]
+
+    return history.answer(question)
+
+
+def unheard(history: History, since_ms: int) -> list[Assignment]:
+    """The assigned meters that were not heard since an instant."""
+
+    def question(view: View) -> list[Assignment]:
+        expected = assigned.read(view.catalogue)
+        stamp = view.timeline.stamp_at(since_ms)
+        heard = expected.among(row.key for row in _meters(view) if _is_since(row, since_ms, stamp))
+        return [meter for meter in expected.meters if meter not in heard]
 
     return history.answer(question)
 
@@ -188,6 +201,11 @@ def _meters(view: View) -> list[MeterRow]:
     if not imported:
         return rows
     return list(merge(imported, rows[len(imported) :], key=lambda row: view.timeline.utc_ms(row.last_at)))
+
+
+def _is_since(row: MeterRow, since_ms: int, stamp: int) -> bool:
+    """Whether a meter was heard since an instant, of which `stamp` is the stamp."""
+    return row.last_at >= (since_ms if _imported(row.last_at) else stamp)
 
 
 def _before(view: View, number: int | None) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -2,7 +2,7 @@
 
 | file                | written                    | holds                                                           |
 |---------------------|----------------------------|-----------------------------------------------------------------|
-| `catalogue.db`      | by the writer, WAL         | boots, clock fixes, meters, events, the list of segments        |
+| `catalogue.db`      | by the writer, WAL         | boots, clock, meters, assignments, events, list of segments     |
 | `history/live.db`   | by the writer, WAL         | what was heard in the last hours, in the order of arrival       |
 | `history/000001.db` | once, then never again     | a sealed segment: sorted by meter and time, sufficient by itself |
 
@@ -102,6 +102,22 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOU
 """
 )
 
+_CATALOGUE_2 = """
+CREATE TABLE assigned (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    version INTEGER NOT NULL,
+    made_utc_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE assignment (
+    meter_id INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    multiplier TEXT NOT NULL,
+    PRIMARY KEY (meter_id, protocol)
+) STRICT, WITHOUT ROWID;
+"""
+
 _READING = """
     meter INTEGER NOT NULL,
     at INTEGER NOT NULL,
@@ -172,7 +188,11 @@ CREATE TABLE about (
 """
 )
 
-MIGRATIONS: dict[Kind, tuple[str, ...]] = {"catalogue": (_CATALOGUE,), "live": (_LIVE,), "segment": (_SEGMENT,)}
+MIGRATIONS: dict[Kind, tuple[str, ...]] = {
+    "catalogue": (_CATALOGUE, _CATALOGUE_2),
+    "live": (_LIVE,),
+    "segment": (_SEGMENT,),
+}
 
 
 def migrate(connection: sqlite3.Connection, kind: Kind) -> None:

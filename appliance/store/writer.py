@@ -23,7 +23,7 @@ import aiosqlite
 from appliance.clock import Clock
 from appliance.fixes import Fix
 from appliance.model import Message
-from appliance.store import catalogue, live
+from appliance.store import assigned, catalogue, live
 from appliance.store.backup import restore
 from appliance.store.connection import identity, open_writer, transaction
 from appliance.store.history import History
@@ -71,6 +71,7 @@ class Store:
         self.catalogue: aiosqlite.Connection | None = None
         self.live: aiosqlite.Connection | None = None
         self.segments: list[SegmentRow] = []
+        self.assigned = assigned.Assigned()
         self.trouble = ""
         self.doubted = False
         self.saved_at: int | None = None
@@ -244,6 +245,7 @@ class Store:
             self._numbers = {row.key: row.number for row in rows}
             self._next_event = known.execute("SELECT coalesce(max(number), 0) + 1 FROM event").fetchone()[0]
             self.segments = catalogue.segments(known)
+            self.assigned = assigned.read(known)
             newest = next((row for row in reversed(self.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
             last = segment_path(self.directory, newest.number) if newest else None
             remembered = live.remembered(recent, last)

@@ -29,6 +29,8 @@ RECEIPT = "application/vnd.meter-appliance.receipt.v1+json"
 ROTATION = "application/vnd.meter-appliance.rotation.v1+json"
 ENROLMENT = "application/vnd.meter-appliance.enrolment.v1+json"
 ANSWER = "application/vnd.meter-appliance.answer.v1+json"
+ASSIGNMENTS = "application/vnd.meter-appliance.assignments.v1+json+gzip"
+ASSIGNMENTS_QUESTION = "application/vnd.meter-appliance.assignments-question.v1+json"
 
 Reason = Literal[
     "malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content",

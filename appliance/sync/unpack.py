@@ -49,12 +49,13 @@ _RECEPTIONS = {
 def unpack(payload: bytes) -> Batch:
     """What a payload holds, all of it checked. Raises Refused."""
     try:
-        return _batch(json.loads(_unzipped(payload).decode()))
+        return _batch(json.loads(unzipped(payload).decode()))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError) as fault:
         raise Refused("bad_content", f"{type(fault).__name__}: {fault}"[:200]) from None
 
 
-def _unzipped(payload: bytes) -> bytes:
+def unzipped(payload: bytes) -> bytes:
+    """A payload's one gzip member, unpacked within bounds. Raises Refused, ValueError."""
     if len(payload) > MOST_PAYLOAD_BYTES:
         raise Refused("too_large", f"{len(payload)} bytes, at most {MOST_PAYLOAD_BYTES}")
     unzip = zlib.decompressobj(wbits=31)

@@ -22,7 +22,7 @@ from tests.store.box import ask
 FIXTURES = Path(__file__).parent / "fixtures"
 KINDS: tuple[Kind, ...] = ("catalogue", "live", "segment")
 SCRIPTS = {
-    "catalogue": ["bab02614f624dbf9"],
+    "catalogue": ["bab02614f624dbf9", "1b020f7af79b9ccb"],
     "live": ["367537893116b249"],
     "segment": ["8f3e75552dafd2b9"],
 }
@@ -37,6 +37,8 @@ ROWS = {
     "reading": (1, AT, 31_160, 0, 3, 0),
     "reception": (1, AT, 2, 0, 1, 2000, 2000, 912_000_000, 912_000_010, AT + 30),
     "coverage": (AT, 1, 2),
+    "assigned": (1, 1_772_366_400, 1_772_366_400_250),
+    "assignment": (60_243_827, "scm", "Calle 5, 12", "Calle 5 nº 12, Ñuñoa", "0.01"),
 }
 
 
@@ -80,28 +82,34 @@ def test_every_version_is_opened(tmp_path: Path, kind: Kind, version: int) -> No
         assert ask(tmp_path / CATALOGUE, f"SELECT * FROM {table}") == [ROWS[table]]
     assert ask(tmp_path / CATALOGUE, "SELECT number, meter_id FROM meter") == [(1, 60_243_827)]
     assert ask(tmp_path / CATALOGUE, "SELECT number, kind FROM event") == [(1, "tamper")]
+    for table in ("assigned", "assignment"):
+        held = [ROWS[table]] if kind == "catalogue" and version > 1 else []
+        assert ask(tmp_path / CATALOGUE, f"SELECT * FROM {table}") == held
+
+
+LAST = len(MIGRATIONS["catalogue"])
 
 
 @pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second version of the catalogue, made up."""
+def following(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next version of the catalogue, made up."""
     script = "ALTER TABLE meter ADD COLUMN place TEXT; UPDATE meter SET place = 'here'; CREATE TABLE more (x TEXT);"
     monkeypatch.setitem(MIGRATIONS, "catalogue", (*MIGRATIONS["catalogue"], script))
 
 
-@pytest.mark.usefixtures("second")
+@pytest.mark.usefixtures("following")
 def test_a_new_version_is_one_transaction(tmp_path: Path) -> None:
-    shutil.copyfile(fixture("catalogue", 1), tmp_path / CATALOGUE)
+    shutil.copyfile(fixture("catalogue", LAST), tmp_path / CATALOGUE)
     with contextlib.closing(files.create(tmp_path / CATALOGUE, "catalogue")) as connection:
         assert connection.execute("SELECT place FROM meter").fetchall() == [("here",)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (LAST + 1,)
         migrate(connection, "catalogue")
 
 
-@pytest.mark.usefixtures("second")
+@pytest.mark.usefixtures("following")
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / CATALOGUE
-    shutil.copyfile(fixture("catalogue", 1), path)
+    shutil.copyfile(fixture("catalogue", LAST), path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE more (y)")
         before = list(connection.iterdump())
@@ -109,7 +117,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
             migrate(connection, "catalogue")
         assert not connection.in_transaction
         assert list(connection.iterdump()) == before
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (LAST,)
 
 
 def make(kind: Kind) -> None:
