@@ -22,7 +22,8 @@ from appliance.aggregator.api import Api
 from appliance.aggregator.database import Database, migrate
 from appliance.aggregator.keys import open_key
 from appliance.aggregator.refusals import WRITE_EVERY_S, Refusals
-from appliance.aggregator.settings import FILE, Settings, Tls, Web, read
+from appliance.aggregator.settings import FILE, Settings, Web, read
+from appliance.aggregator.tls import Certificate
 from appliance.errors import ConfigError
 from appliance.web.frame import connections
 
@@ -107,45 +108,26 @@ async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -
 async def run(directory: Path) -> None:
     """Serve until SIGTERM or SIGINT. Raises ConfigError, StoreError, OSError."""
     settings = read(directory)
-    context = tls(settings.tls, directory)
+    certificate = Certificate(settings.tls, directory) if settings.tls.certificate else None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    _allow_files()
+    allow_files()
     async with opened(directory) as database:
         api = Api(database, open_key(directory))
-        writing = asyncio.create_task(_write_refusals(api.ingest.refusals))
+        beside = [asyncio.create_task(_write_refusals(api.ingest.refusals))]
+        if certificate:
+            beside.append(asyncio.create_task(certificate.watch()))
         try:
-            async with serving(api, settings.web, context) as port:
+            async with serving(api, settings.web, certificate.context if certificate else None) as port:
                 log.info("serving %s", _address(settings, port))
                 await stop.wait()
                 log.info("stopping")
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await _write_once(api.ingest.refusals)
-
-
-def tls(files: Tls, directory: Path) -> ssl.SSLContext | None:
-    """What the files in the settings make; None without them. Raises ConfigError."""
-    if not files.certificate:
-        return None
-    certificate, key = directory / files.certificate, directory / files.key
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        for path in (certificate, key):
-            path.read_bytes()
-        # Without a password it would ask at the terminal.
-        context.load_cert_chain(certificate, key, password=lambda: b"")
-    except ssl.SSLError as fault:
-        words = "are not PEM, or not of each other" if fault.reason is None else fault.reason.replace("_", " ").lower()
-        raise ConfigError(f"{directory / FILE}: tls.certificate and tls.key: {words}", _TLS_HINT) from fault
-    except OSError as fault:
-        raise ConfigError(f"{fault.filename}: cannot be read: {fault.strerror}", _TLS_HINT) from fault
-    return context
-
-
-_TLS_HINT = "Name the files of a certificate and of its key without a password, both PEM, that this user may read."
 
 
 async def _write_refusals(refusals: Refusals) -> None:
@@ -170,7 +152,7 @@ def _address(settings: Settings, port: int) -> str:
     return f"{'https' if settings.tls.certificate else 'http'}://{host}:{port}"
 
 
-def _allow_files() -> None:
+def allow_files() -> None:
     """Each connection takes a file handle, of which a user has often no more than 1,024."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)

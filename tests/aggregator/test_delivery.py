@@ -8,8 +8,9 @@ from appliance.aggregator.api import Api
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.database import Database
-from appliance.aggregator.server import serving, tls
+from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Tls, Web
+from appliance.aggregator.tls import Certificate
 from appliance.errors import NotDelivered
 from appliance.sync.courier import BATCHES, ENROLMENTS, RECEIPTS, ROTATIONS
 from appliance.sync.envelope import RECEIPT, opened, read
@@ -33,7 +34,7 @@ def sequences(found: Told) -> list[int]:
 
 async def test_from_the_first_word_to_the_last_receipt(database: Database, tmp_path: Path) -> None:
     make_certificate(tmp_path, "127.0.0.1")
-    context = tls(Tls(certificate=CERTIFICATE, key=KEY), tmp_path)
+    context = Certificate(Tls(certificate=CERTIFICATE, key=KEY), tmp_path).context
     sender = Sender()
     lines = [sender.sealed(n) for n in range(1, 201)]
     async with serving(Api(database, CENTRE, now_utc_ms=lambda: NOW), Web(port=0), context) as port:
@@ -63,7 +64,7 @@ async def test_without_its_certificate_it_is_not_believed(database: Database, tm
     make_certificate(tmp_path, "127.0.0.1")
     (tmp_path / "other").mkdir()
     make_certificate(tmp_path / "other", "127.0.0.1")
-    context = tls(Tls(certificate=CERTIFICATE, key=KEY), tmp_path)
+    context = Certificate(Tls(certificate=CERTIFICATE, key=KEY), tmp_path).context
     async with serving(Api(database, CENTRE), Web(port=0), context) as port:
         for certificate in (None, str(tmp_path / "other" / CERTIFICATE)):
             link = Link(f"https://127.0.0.1:{port}", PUBLIC, certificate)

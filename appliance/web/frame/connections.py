@@ -5,8 +5,10 @@ the log.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +18,8 @@ from aiohttp import web
 from appliance.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+MOST_TRIES = 5
 
 
 class Connection(web.RequestHandler, ABC):
@@ -55,13 +59,26 @@ class Connection(web.RequestHandler, ABC):
 async def listen(made: Callable[[], Connection], host: str, port: int, **options: Any) -> asyncio.Server:
     """Accept connections, each of them `made`; `host` "*" is every address; `options` are of asyncio's create_server.
 
-    Raises ConfigError when the address or port cannot be had.
+    Port 0 is a free one, the same for all addresses. Raises ConfigError when the address or port cannot be had.
     """
     loop = asyncio.get_running_loop()
+    wanted = None if host == "*" else host
     try:
-        return await loop.create_server(made, None if host == "*" else host, port, **options)
+        if port or wanted:
+            return await loop.create_server(made, wanted, port, **options)
+        for _ in range(MOST_TRIES):
+            # What is free for one kind of address may be taken for the other.
+            with contextlib.suppress(OSError):
+                return await loop.create_server(made, wanted, _free_port(), **options)
+        return await loop.create_server(made, wanted, _free_port(), **options)
     except (OSError, UnicodeError) as fault:
         raise _cannot_listen(host, port, fault) from fault
+
+
+def _free_port() -> int:
+    with socket.create_server(("", 0)) as found:
+        port: int = found.getsockname()[1]
+    return port
 
 
 def _cannot_listen(host: str, port: int, fault: OSError | UnicodeError) -> ConfigError:
