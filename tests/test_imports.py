@@ -89,6 +89,13 @@ MAY_IMPORT = {
         "appliance.supervisor",
     ),
     "appliance.web.frame": NOUNS,
+    # Has appliances of its own, so it has what they have.
+    "appliance.aggregator.loadtest": (
+        *NOUNS,
+        "appliance.durable",
+        "appliance.aggregator",
+        *(f"appliance.sync.{p}" for p in ("envelope", "batch", "pack", "receipt", "identity", "transport")),
+    ),
     "appliance.aggregator": (
         *NOUNS,
         "appliance.archive",

@@ -22,6 +22,7 @@ from appliance.aggregator.database import Database
 from appliance.aggregator.fleet import Member, fleet
 from appliance.aggregator.ingest import Ingest
 from appliance.aggregator.keys import make_key, open_key
+from appliance.aggregator.loadtest import command as loadtest
 from appliance.aggregator.server import opened
 from appliance.aggregator.server import run as serve
 from appliance.aggregator.stick import Stick
@@ -57,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
     ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
     ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
+    testing = _action(actions, "loadtest", loadtest.run, "how many appliances an aggregator on this machine serves")
+    loadtest.add_arguments(testing)
     for one in (running, listing, approve, revoke, give_up, token, ingest):
         one.add_argument(
             "--directory", type=Path, default=Path(), metavar="DIR", help="the aggregator's directory (default: here)"
