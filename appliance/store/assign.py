@@ -1,14 +1,14 @@
 """Puts a list of assignments in the place of the one before, in one transaction, version and all."""
 
 import asyncio
+import contextlib
 import sqlite3
-
-import aiosqlite
+from pathlib import Path
 
 from appliance.errors import StoreError
-from appliance.store.assigned import Assigned
-from appliance.store.connection import transaction
-from appliance.store.schema import in_words
+from appliance.store.assigned import Assigned, read
+from appliance.store.files import create
+from appliance.store.schema import CATALOGUE, in_words
 from appliance.store.writer import Store
 
 _INSERT = "INSERT INTO assignment (meter_id, protocol, name, address, multiplier) VALUES (?, ?, ?, ?, ?)"
@@ -16,10 +16,7 @@ _VERSION = "INSERT OR REPLACE INTO assigned (one, version, made_utc_ms) VALUES (
 
 
 async def assign(store: Store, assigned: Assigned) -> bool:
-    """Keep a list, unless the one that is kept has as high a version; returns whether it was kept.
-
-    It is on the card then, and once begun it is not cut short. Raises StoreError; nothing has changed then.
-    """
+    """Keep a list in a running store, as `keep` does; once begun it is not cut short. Raises StoreError."""
     keeping = asyncio.create_task(_assign(store, assigned))
     try:
         return await asyncio.shield(keeping)
@@ -32,19 +29,36 @@ async def _assign(store: Store, assigned: Assigned) -> bool:
     async with store.lock:
         try:
             await store.connect()
-            if assigned.version <= store.assigned.version:
-                return False
-            assert store.catalogue is not None
-            await _replace(store.catalogue, assigned)
         except (sqlite3.Error, OSError) as fault:
             await store.disconnect()
-            raise StoreError(f"what is assigned cannot be kept: {in_words(fault)}") from fault
-        store.assigned = assigned
-        return True
+            raise _not_kept(fault) from fault
+        is_new = await asyncio.to_thread(keep, store.directory, assigned)
+        if is_new:
+            store.assigned = assigned
+        return is_new
 
 
-async def _replace(catalogue: aiosqlite.Connection, assigned: Assigned) -> None:
-    async with transaction(catalogue) as writer:
-        await writer.execute("DELETE FROM assignment")
-        await writer.executemany(_INSERT, [meter.row() for meter in assigned.meters])
-        await writer.execute(_VERSION, (assigned.version, assigned.made_utc_ms))
+def keep(directory: Path, assigned: Assigned) -> bool:
+    """Keep a list, unless the one that is kept has as high a version; whether it was kept, on the card for certain.
+
+    Nobody else writes to the directory meanwhile. Raises StoreError; nothing has changed then.
+    """
+    try:
+        if not (directory / CATALOGUE).exists():
+            raise StoreError(f"{directory} holds no data of an appliance", "Start the appliance once, and try again.")
+        # Closing it undoes what is not committed.
+        with contextlib.closing(create(directory / CATALOGUE, "catalogue")) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            if assigned.version <= read(writer).version:
+                return False
+            writer.execute("DELETE FROM assignment")
+            writer.executemany(_INSERT, [meter.row() for meter in assigned.meters])
+            writer.execute(_VERSION, (assigned.version, assigned.made_utc_ms))
+            writer.execute("COMMIT")
+            return True
+    except (sqlite3.Error, OSError) as fault:
+        raise _not_kept(fault) from fault
+
+
+def _not_kept(fault: sqlite3.Error | OSError) -> StoreError:
+    return StoreError(f"what is assigned cannot be kept: {in_words(fault)}")

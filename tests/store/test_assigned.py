@@ -10,11 +10,11 @@ import pytest
 from appliance.assignment import MOST_ASSIGNED, MOST_NAME, Assignment, listed
 from appliance.errors import StoreError
 from appliance.store import queries
-from appliance.store.assign import assign
+from appliance.store.assign import assign, keep
 from appliance.store.assigned import Assigned
 from appliance.store.rows import MeterKey
 from appliance.store.schema import CATALOGUE, COPY
-from tests.store.box import Box, ask, flip, is_whole
+from tests.store.box import Box, ask, flip
 
 DAY_MS = 86_400_000
 
@@ -74,18 +74,19 @@ async def test_a_meter_is_looked_up_by_what_it_speaks(tmp_path: Path) -> None:
     assert simulated.multiplier == Decimal("0.01")
 
 
-async def test_a_full_card_leaves_the_list_before(tmp_path: Path) -> None:
-    async with Box(tmp_path).store() as store:
-        await assign(store, street(1))
-        assert store.catalogue
-        pages = (await (await store.catalogue.execute("PRAGMA page_count")).fetchone() or (0,))[0]
-        await store.catalogue.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreError, match="what is assigned cannot be kept: the card is full"):
-            await assign(store, street(2, MOST_ASSIGNED))
-        assert store.assigned == street(1)
-        # The limit was of the connection, which was let go.
-        assert await assign(store, street(2, MOST_ASSIGNED))
-    assert is_whole(tmp_path)
+async def test_where_nothing_runs_it_is_kept_all_the_same(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no data of an appliance"):
+        keep(tmp_path, street(2))
+    box = Box(tmp_path)
+    async with box.store():
+        pass
+    assert keep(tmp_path, street(2))
+    assert not keep(tmp_path, street(1))
+    async with box.store() as store:
+        assert store.assigned == street(2)
+    (tmp_path / CATALOGUE).write_bytes(b"no database")
+    with pytest.raises(StoreError, match="what is assigned cannot be kept: the database is damaged"):
+        keep(tmp_path, street(3))
 
 
 async def test_who_waits_no_longer_leaves_no_half_list(tmp_path: Path) -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.assignment import Assignment
+from appliance.errors import StoreError
 from appliance.store import ledger, queries, retention, upkeep
+from appliance.store.assign import assign
+from appliance.store.assigned import Assigned
 from appliance.store.rows import MeterKey
 from appliance.store.schema import COPY, HISTORY, PHRASES
 from appliance.store.writer import Store
@@ -77,6 +81,20 @@ async def test_each_fault_has_its_words(box: Box, small_card: Remount, tmp_path:
                     stack.callback(small_card, "rw")
                 assert await store.commit() == words
             assert await store.commit() == ""
+
+
+async def test_the_list_before_stays_assigned(box: Box, bad: Bad) -> None:
+    meters = tuple(Assignment.of(1 + n, "", "house", "Calle 5", "1") for n in range(5000))
+    before, after = Assigned(1, 1, meters[:9]), Assigned(2, 2, meters)
+    async with box.store() as store:
+        assert await assign(store, before)
+        async with bad(store):
+            with pytest.raises(StoreError, match=r"what is assigned cannot be kept: the (card|database)"):
+                await assign(store, after)
+            assert store.assigned == before
+        assert await assign(store, after)
+        assert store.assigned == after
+    assert is_whole(box.directory)
 
 
 async def test_readings_wait_in_memory(box: Box, bad: Bad) -> None:
