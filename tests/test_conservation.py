@@ -24,7 +24,7 @@ SPOILED = {
     f"boot_id, ms, consumption, tamper_phy, tamper_enc, flags FROM reading {ONE}",
     "never said": f"UPDATE reading SET at = at - 600000 {ONE}",
     "is off by": f"UPDATE reading SET at = at + 20000 {ONE}",
-    "1 receipts are for what is not stored": "UPDATE batch SET sha256 = 'x' WHERE rowid = (SELECT min(rowid) FROM batch)",
+    "1 receipts are for what is not stored": "UPDATE batch SET sha256 = 'x' WHERE sequence = 2 AND appliance_id = 1",
 }
 
 
