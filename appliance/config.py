@@ -91,7 +91,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """Where what was heard is delivered to. Without `aggregators` it waits in the outbox."""
+    """Where what was heard is delivered to. Without `aggregators` it waits to be fetched, or carried off on a stick."""
 
     aggregators: tuple[str, ...] = setting(
         (),
@@ -117,6 +117,13 @@ class Sync:
         "Word of the operator that approves this appliance at once; from `appliance aggregator token`.",
         pattern="[A-Z2-7]{0,64}",
         words="the token, of letters and digits",
+    )
+    stick: str = setting(
+        "",
+        "Folder on which the system mounts the USB stick that is named for it, such as `/media/METERS`: whenever it is "
+        "plugged in, what waits is put on it, and receipts are taken in. Empty for none.",
+        pattern="(/.*)?",
+        words="a path that begins with /, or empty",
     )
 
 

@@ -74,6 +74,7 @@ MAY_IMPORT = {
         *NOUNS,
         "appliance.assignment",
         "appliance.durable",
+        "appliance.progress",
         "appliance.clock",
         "appliance.timeline",
         "appliance.config",
