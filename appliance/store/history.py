@@ -36,12 +36,13 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes of the data directory, what it may have, and what the file system still has."""
+    """Bytes of the data directory, what it may have, and what the file system still has; `scarcity` as in retention."""
 
     used: int = 0
     budget: int = 0
     free: int = 0
     damaged_files: int = 0
+    scarcity: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import logging
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -42,6 +43,10 @@ RESERVE_SHARE, RESERVE_BYTES = 20, 256 * 1024 * 1024
 # What the logs of both databases grow to before they are carried over, with the 24 bytes that each page has there.
 LOG_BYTES = LIVE_CHECKPOINT_PAGES * (LIVE_PAGE_BYTES + 24) + CATALOGUE_CHECKPOINT_PAGES * (4096 + 24)
 
+# How short of room the card is once no history is left that may go: over what the data may have, and far over it.
+PLENTY, SCARCE, DIRE = range(3)
+FAR_OVER = 1.1
+
 # Why there is too little room though nothing is left that may go.
 FULL, OVER = "the card is full of other files", "the data needs more than its budget"
 
@@ -58,7 +63,7 @@ async def stay_within(
     while True:
         usage = store.history.usage = await asyncio.to_thread(measure, store.directory, budget_bytes)
         if not is_over(store.directory, usage):
-            return FULL if is_full(store.directory) else ""
+            return _short(store, DIRE, FULL) if is_full(store.directory) else ""
         if usage.damaged_files:
             await asyncio.to_thread(remove_oldest_aside, store.directory)
         elif (old := replaced(store.directory)) and is_over(store.directory, measure(store.directory, None)):
@@ -69,10 +74,15 @@ async def stay_within(
                 await _thin(store, whole, enter)
         elif len(store.segments) > 1:
             await _replace(store, store.segments[0], None, enter)
-        elif is_over(store.directory, measure(store.directory, None)):
-            return FULL
         else:
-            return OVER
+            is_far_over = usage.used > FAR_OVER * usage.budget or usage.free < _reserve(store.directory) // 2
+            words = FULL if is_over(store.directory, measure(store.directory, None)) else OVER
+            return _short(store, DIRE if is_far_over else SCARCE, words)
+
+
+def _short(store: Store, scarcity: int, words: str) -> str:
+    store.history.usage = replace(store.history.usage, scarcity=scarcity)
+    return words
 
 
 async def _thin(store: Store, row: SegmentRow, enter: Enter) -> None:
@@ -122,12 +132,15 @@ def measure(directory: Path, budget_bytes: int | None) -> Usage:
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and not any(path.is_relative_to(folder) for folder in apart):
                 used += path.lstat().st_size
-    space = shutil.disk_usage(directory)
-    reserve = min(space.total // RESERVE_SHARE, RESERVE_BYTES)
+    space, reserve = shutil.disk_usage(directory), _reserve(directory)
     # As much is left to the history, too: others that fill the card do not get all of it.
     most = max(reserve, used + _growth(directory) + space.free - reserve)
     damaged = len({number for number, path in files.aside(directory)})
     return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
+
+
+def _reserve(directory: Path) -> int:
+    return min(shutil.disk_usage(directory).total // RESERVE_SHARE, RESERVE_BYTES)
 
 
 def is_over(directory: Path, usage: Usage) -> bool:

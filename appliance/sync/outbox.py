@@ -16,7 +16,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from appliance.sync.envelope import BATCH, RECEIPT, Refused, key_id, opened, rea
 from appliance.sync.identity import Identity, rotate
 from appliance.sync.pack import pack
 from appliance.sync.receipt import Receipt, unpack_receipt
+from appliance.sync.sparing import Sparing
 from appliance.sync.telling import knots, meters_of, parts_of, stamps_of
 from appliance.sync.unpack import unpack
 from appliance.timeline import CALENDAR, Timeline, boot_of, ms_of, stamp
@@ -70,8 +71,9 @@ class Tip:
 class Outbox:
     """The outbox of a data directory, for one thread at a time. `open` it first."""
 
-    def __init__(self, directory: Path, identity: Identity) -> None:
+    def __init__(self, directory: Path, identity: Identity, sparing: Sparing | None = None) -> None:
         self.identity = identity
+        self._sparing = sparing or Sparing()
         self.waiting: dict[Name, None] = {}
         self._data = directory
         self._folder = directory / OUTBOX
@@ -115,18 +117,23 @@ class Outbox:
         self.waiting.pop(name, None)
         return None
 
-    def seal(self, history: History, timeline: Timeline, now: int) -> int:
+    def seal(self, history: History, timeline: Timeline, now: int, assignments: int = 0) -> int:
         """Seal all that was not told yet, as of stamp `now`; returns how many batches that made.
+
+        `assignments` is the version of those in force.
 
         Raises StoreError or OSError; what was sealed until then stays, and the rest is due again.
         """
         made, after = 0, self._tip.position if self._tip else Position()
         while True:
-            rows = outgoing(history, after, MOST_ROWS)
+            rows = self._sparing.left(outgoing(history, after, MOST_ROWS), timeline)
             restated = self._restated(timeline, now)
             if not rows.is_empty or restated:
-                self._seal(rows, restated, timeline, now)
+                self._seal(rows, restated, timeline, now, assignments)
                 made += 1
+            elif self._tip:
+                # What was left out is not looked at again, but by the next run.
+                self._tip = replace(self._tip, position=rows.position)
             if rows.position == after:
                 return made
             after = rows.position
@@ -146,7 +153,9 @@ class Outbox:
                 (self._folder / name.file).unlink()
         return receipt
 
-    def _seal(self, rows: Outgoing, restated: tuple[Restated, ...], timeline: Timeline, now: int) -> None:
+    def _seal(
+        self, rows: Outgoing, restated: tuple[Restated, ...], timeline: Timeline, now: int, assignments: int
+    ) -> None:
         tip, epoch = self._tip, self.identity.epoch
         name = Name(epoch, tip.name.sequence + 1 if tip and tip.name.epoch == epoch else 1)
         moment = timeline.moment(now)
@@ -157,7 +166,7 @@ class Outbox:
             sequence=name.sequence,
             previous=tip.sha256 if tip else NO_BATCH,
             simulated=any(meter.simulated for meter in meters),
-            assignments=0,
+            assignments=assignments,
             sealed=Knot(ms_of(now), moment.utc_ms, moment.uncertainty_ms, moment.source),
             sealed_boot=boot_of(now),
             position=tuple(rows.position),

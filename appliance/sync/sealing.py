@@ -8,13 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from appliance.errors import StoreError
+from appliance.store.assign import assign
+from appliance.store.assigned import Assigned
 from appliance.store.connection import identity as file_identity
 from appliance.store.history import History
-from appliance.store.limits import Bucket
+from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.schema import in_words
 from appliance.store.writer import Store
 from appliance.sync.identity import open_identity
 from appliance.sync.outbox import OUTBOX, Outbox
+from appliance.sync.sparing import IN_WORDS, LEFT_OUT, Sparing
+from appliance.timeline import ms_of
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,8 @@ class Sealing:
         self._event = asyncio.Event()
         self._hurry = Bucket(EVENTS_AT_ONCE, EVENTS_PER_S)
         self._lock = asyncio.Lock()
+        self._sparing = Sparing()
+        self._told_sparing = Bucket(FAULTS_AT_ONCE, FAULTS_PER_S)
         self.made = asyncio.Event()
 
     def wake(self) -> None:
@@ -75,6 +81,10 @@ class Sealing:
         async with self._lock:
             return await _through(lambda: work(self._current()))
 
+    async def assign(self, assigned: Assigned) -> bool:
+        """Keep a list unless the one that is kept has as high a version; whether it was kept. Raises StoreError."""
+        return await assign(self._store, assigned)
+
     async def catch_up(self) -> None:
         """Take what was committed, before it is sealed into history; what cannot be taken now is taken from there."""
         try:
@@ -85,6 +95,7 @@ class Sealing:
 
     async def seal_now(self) -> str:
         """Seal all that is not told yet; returns what is wrong in words, or "". Raises StoreError on a bad identity."""
+        self._look_at_card()
         # Without the lock of this: whoever holds the store's may wait for this one.
         if await self._store.commit():
             # The store tells of it.
@@ -98,14 +109,21 @@ class Sealing:
                     return str(fault)
             except OSError as fault:
                 return in_words(fault)
-        return ""
+        return IN_WORDS[self._sparing.scarcity]
+
+    def _look_at_card(self) -> None:
+        """Find out how little is to be told; that it changes is told itself."""
+        store = self._store
+        now = store.clock.now()
+        if self._sparing.note(store.history.usage.scarcity, ms_of(now)) and self._told_sparing.take(now):
+            store.record("delivery_reduced", {"left_out": LEFT_OUT[self._sparing.scarcity]})
 
     def _current(self) -> Outbox:
         """The outbox that lies in the data directory now. Raises StoreError, OSError."""
         folder = self._store.directory / OUTBOX
         if self._outbox is None or self._opened != file_identity(folder):
             # A restore puts another outbox, and another identity, in the place of the one before.
-            self._outbox = Outbox(self._store.directory, open_identity(self._store.directory))
+            self._outbox = Outbox(self._store.directory, open_identity(self._store.directory), self._sparing)
             self._outbox.open()
             self._opened = file_identity(folder)
         return self._outbox
@@ -113,7 +131,7 @@ class Sealing:
     def _seal(self, outbox: Outbox) -> None:
         store = self._store
         self._history.show(store.segments, store.clock.timeline)
-        if outbox.seal(self._history, store.clock.timeline, store.clock.now()):
+        if outbox.seal(self._history, store.clock.timeline, store.clock.now(), store.assigned.version):
             self._loop.call_soon_threadsafe(self.made.set)
 
 

@@ -2,10 +2,12 @@
 
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
+from appliance.sync.sparing import IN_WORDS
 
 DYNAMIC = (
     *PHRASES,
     *(FULL, OVER),
+    *(words for words in IN_WORDS.values() if words),
     *("electric", "gas", "water", "unknown"),
     *("starting", "running", "retrying", "ended"),
     *("meter ID", "last heard", "last changed", "level", "messages an hour"),
