@@ -1,8 +1,7 @@
 """How much is served at once, in all and to one address: what is beyond is told so at once, and costs little.
 
-One address is one IPv4 address or the /64 of an IPv6 address, which is what one subscriber has. What a proxy on this
-machine hands on comes from the address that it names last in X-Forwarded-For; nobody else is believed that header.
-Programs on this machine that name none have no share of their own: only what is served in all bounds them.
+Programs on this machine for which no proxy names an address have no share of their own: only what is served in all
+bounds them.
 """
 
 import asyncio
@@ -10,9 +9,8 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
-from aiohttp import web
+from appliance.web.frame.addresses import is_here, known_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,37 +99,3 @@ def _counted(counter: Counter[str], address: str) -> Iterator[None]:
         counter[address] -= 1
         if not counter[address]:
             del counter[address]
-
-
-def address_of(request: web.Request) -> str | None:
-    """Who sent a request, as its share is counted; None for a program on this machine."""
-    peer = request.remote or ""
-    if not is_here(peer):
-        return known_as(peer)
-    forwarded = request.headers.getall("X-Forwarded-For", [])
-    return known_as(forwarded[-1].rpartition(",")[2].strip()) if forwarded else None
-
-
-def known_as(peer: str) -> str:
-    """An address as its share is counted; "" for what is none.
-
-    >>> known_as("192.0.2.7"), known_as("2001:db8:1:2:3::4"), known_as("::ffff:192.0.2.7"), known_as("unknown")
-    ('192.0.2.7', '2001:db8:1:2::', '192.0.2.7', '')
-    """
-    try:
-        address = ip_address(peer.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(IPv6Address(int(address) >> 64 << 64))
-    return str(address)
-
-
-def is_here(peer: str) -> bool:
-    """Whether it is a program on this machine."""
-    try:
-        return ip_address(peer).is_loopback
-    except ValueError:
-        return False

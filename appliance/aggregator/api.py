@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from appliance.aggregator.admission import Limits, Load, Overloaded, address_of
+from appliance.aggregator.admission import Limits, Load, Overloaded
 from appliance.aggregator.appliances import MOST_STATEMENT_BYTES, Appliances
 from appliance.aggregator.database import Database
 from appliance.aggregator.exchange import Exchange, Failed, Gone
@@ -39,6 +39,7 @@ from appliance.sync.answer import Answer, is_nonce, pack_answer
 from appliance.sync.batch import LIMIT
 from appliance.sync.envelope import ANSWER, Refused, read, seal
 from appliance.sync.identity import NAME_DIGITS
+from appliance.web.frame.addresses import address_of
 
 log = logging.getLogger(__name__)
 

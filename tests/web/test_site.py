@@ -209,7 +209,7 @@ async def test_every_answer_is_locked_down(site: Site, path: str) -> None:
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert answer.headers["Referrer-Policy"] == "no-referrer"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
         assert "aiohttp" not in answer.headers["Server"]
 
 

@@ -9,12 +9,14 @@ from aiohttp import web
 class Frame:
     """A site. `package` has its folders `templates`, `static` and `locale`.
 
-    `names` are the host names by which it is reached beside those that every machine has.
+    `names` are the host names by which it is reached beside those that every machine has. Only where
+    it `has_forms` may a page send one.
     """
 
     package: str
     site_name: str
     names: tuple[str, ...] = ()
+    has_forms: bool = False
 
 
 FRAME = web.AppKey("FRAME", Frame)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import jinja2
 from aiohttp import web
 
+from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.frame import FRAME, OWN
 from appliance.web.frame.language import LANGUAGES, catalogue, language_of
 from appliance.web.frame.static import address
@@ -20,9 +21,14 @@ GROUP = "\N{NARROW NO-BREAK SPACE}"
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """For layout.html: what stands around every page. `languages` are code, name and the address of the page in it."""
+    """For layout.html: what stands around every page. `languages` are code, name and the address of the page in it.
+
+    `person` is the name of who has logged in, else "".
+    """
 
     site_name: str
+    path: str
+    person: str
     languages: tuple[tuple[str, str, str], ...]
 
 
@@ -63,11 +69,9 @@ def html(request: web.Request, template: str, page: Any, status: int = 200) -> w
     """
     frame = request.app[FRAME]
     languages = tuple((code, name, _in_language(request, code)) for code, name in LANGUAGES.items())
-    text = (
-        environment(frame.package, language_of(request))
-        .get_template(template)
-        .render(page=page, around=Around(frame.site_name, languages))
-    )
+    person = request[SESSION].name if SESSION in request else ""
+    around = Around(frame.site_name, request.path, person, languages)
+    text = environment(frame.package, language_of(request)).get_template(template).render(page=page, around=around)
     response = web.Response(text=text, status=status, content_type="text/html")
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept-Language, Cookie"

@@ -13,21 +13,25 @@ from aiohttp import web
 
 from appliance.web.frame.frame import FRAME
 
+POLICY = "Content-Security-Policy"
 HEADERS = {
     "Server": "appliance",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Without a referrer browsers do not say either where a form comes from.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
-async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """A signal handler: for every answer, errors and streams included."""
     response.headers.update(HEADERS)
+    if request.app[FRAME].has_forms:
+        response.headers[POLICY] = HEADERS[POLICY].replace("form-action 'none'", "form-action 'self'")
 
 
 @web.middleware

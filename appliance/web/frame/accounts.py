@@ -1,0 +1,82 @@
+"""Who may log in, and what the storage of a site must do for that: the aggregator's tables, the appliance's catalogue.
+
+Times are ms on the clock that the site gives its `Sessions`.
+"""
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from appliance.errors import InputError
+
+LONGEST_NAME = 40
+LOGGED_IN, LOGGED_OUT, LOCKED = "log-in", "log-out", "guesses"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who may log in. `kept` is the password as `passwords.kept` made it; `role` what it may do."""
+
+    name: str
+    kept: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who has logged in, known by the SHA-256 of the token that their browser has."""
+
+    token_sha256: str
+    name: str
+    role: str
+    made_ms: int
+    used_ms: int
+
+
+# Who sent a request, where they have logged in.
+SESSION = web.RequestKey("SESSION", Session)
+
+
+class Accounts(Protocol):
+    """The storage. What is written is on the disk when the method returns."""
+
+    async def find(self, name: str) -> Account | None:
+        """The account of that name, as `account_name` gives it; None for none, or one that is disabled."""
+
+    async def are_none(self) -> bool:
+        """Whether there is no account that could log in."""
+
+    async def renew(self, name: str, kept: str) -> None:
+        """Keep the same password in a new form; sessions go on."""
+
+    async def begin(self, session: Session, forget_before_ms: int) -> None:
+        """Add a session, and remove all that were made before then."""
+
+    async def session(self, token_sha256: str) -> Session | None:
+        """The session of that token; None when it has ended or its account is disabled or gone."""
+
+    async def touch(self, token_sha256: str, used_ms: int) -> None:
+        """The session was used then."""
+
+    async def end(self, token_sha256: str) -> None:
+        """Remove a session; one that is not there is no fault."""
+
+    async def note(self, name: str, what: str, address: str) -> None:
+        """Write down a log-in, a log-out, or that an account's password is being guessed, as seen from an address."""
+
+
+def account_name(typed: str) -> str:
+    """The name of an account as it is kept, of one as people type it. Raises InputError.
+
+    >>> account_name(" Ana.Pérez ")
+    'ana.pérez'
+    """
+    name = unicodedata.normalize("NFKC", typed).strip().casefold()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or any(c.isspace() for c in name):
+        raise InputError(
+            f"{typed[:LONGEST_NAME]!r} is no name of an account",
+            f"A name has at most {LONGEST_NAME} characters and no spaces.",
+        )
+    return name
