@@ -31,10 +31,11 @@ ENROLMENT = "application/vnd.meter-appliance.enrolment.v1+json"
 ANSWER = "application/vnd.meter-appliance.answer.v1+json"
 ASSIGNMENTS = "application/vnd.meter-appliance.assignments.v1+json+gzip"
 ASSIGNMENTS_QUESTION = "application/vnd.meter-appliance.assignments-question.v1+json"
+PULL = "application/vnd.meter-appliance.pull.v1+json"
 
 Reason = Literal[
     "malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content",
-    "not_approved", "revoked", "fork", "broken_chain", "too_many",
+    "not_approved", "revoked", "fork", "broken_chain", "too_many", "stale",
 ]  # fmt: skip
 """Why an envelope or its content is refused."""
 

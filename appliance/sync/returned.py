@@ -8,7 +8,6 @@ others is counted without being looked at further.
 """
 
 import itertools
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.errors import InputError
-from appliance.sync.envelope import Refused, read
-from appliance.sync.stick import RECEIPTS, folder_of
+from appliance.sync.envelope import ASSIGNMENTS, Refused, read
+from appliance.sync.stick import ASSIGNED, RECEIPTS, folder_of
 from appliance.sync.taking import MOST_LINE_BYTES, Outcome, Tally
 
-NAMES = (RECEIPTS, "assignments.jsonl")
+NAMES = (RECEIPTS, ASSIGNED)
 MOST_ENTRIES, MOST_DEPTH = 20_000, 12
 MOST_FILE_BYTES = 64 << 20
 MOST_REFUSED = 100
@@ -68,7 +67,7 @@ def addressed(files: list[Path], appliance: str, tally: Tally) -> Iterator[bytes
         bad = 0
         for line in _lines(path):
             try:
-                named = _addressee(line)
+                named = appliance if _is_sealed_up(line) else _addressee(line)
             except Refused as fault:
                 tally.add(Outcome("refused", fault.reason, f"{path.name}: {fault}"[:300]))
                 bad += 1
@@ -81,16 +80,13 @@ def addressed(files: list[Path], appliance: str, tally: Tally) -> Iterator[bytes
                 yield line
 
 
-def _addressee(line: bytes) -> str:
-    """For which appliance an envelope says it is; nothing of that is believed. Raises Refused."""
-    payload = read(line).payload
-    try:
-        match json.loads(payload):
-            case {"appliance": str(appliance)}:
-                return appliance
-    except (ValueError, RecursionError):
-        pass
-    raise Refused("bad_content", "it does not say for which appliance it is")
+def _named(line: bytes) -> str:
+    """For which appliance a receipt says it is, nothing of which is believed; "" of what is dearer to look at.
+
+    Raises Refused.
+    """
+    envelope = read(line)
+    return unpack_receipt(envelope.payload).appliance if envelope.kind == RECEIPT else ""
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
