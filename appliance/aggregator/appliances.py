@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from appliance.aggregator import audit
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import appliance, appliance_key, chain, enrolment_token
 from appliance.errors import UsageError
@@ -35,6 +36,10 @@ MOST_STATEMENT_BYTES = 8_192
 MOST_NAME = 64
 TOKEN_BYTES = 15
 _IDENTITY = re.compile(f"[0-9a-f]{{{NAME_DIGITS}}}")
+
+
+class WrongClaim(UsageError):
+    """An appliance has another claim code than the one that was typed."""
 
 
 class Appliance(NamedTuple):
@@ -90,6 +95,7 @@ class Appliances:
                     return APPROVED
             if await _use_token(connection, statement["token"], statement["appliance"], now_utc_ms):
                 await _set(connection, number, APPROVED, now_utc_ms)
+                await audit.note(connection, now_utc_ms, audit.TOKEN, audit.APPROVED, statement["appliance"])
                 return APPROVED
             return WAITING
 
@@ -129,31 +135,40 @@ class Appliances:
 
         await self._database.write(take_in)
 
-    async def approve(self, identity: str, now_utc_ms: int, claim_code: str | None = None) -> None:
-        """Believe an appliance from now on; with its claim code only if it is that. Raises UsageError."""
+    async def approve(
+        self, identity: str, now_utc_ms: int, claim_code: str | None = None, who: str = audit.CONSOLE
+    ) -> None:
+        """Believe an appliance from now on; with its claim code only if it is that. Raises UsageError.
+
+        The audit says `who` does it.
+        """
         async with self._database.writing() as connection:
             known = await self._known(connection, identity)
             if claim_code is not None and not claim_matches(identity, claim_code, known.claim):
-                raise UsageError(f"{identity} has another claim code", "Ask for the code on the appliance's own page.")
+                raise WrongClaim(f"{identity} has another claim code", "Ask for the code on the appliance's own page.")
             if known.state == REVOKED:
                 raise UsageError(f"{identity} is revoked", "Delete its identity folder: it then enrols as a new one.")
             if known.state != APPROVED:
                 await _set(connection, known.appliance_id, APPROVED, now_utc_ms)
+                checked = "" if claim_code is None else "claim code"
+                await audit.note(connection, now_utc_ms, who, audit.APPROVED, identity, checked)
 
-    async def revoke(self, identity: str, now_utc_ms: int, epoch: int | None = None) -> None:
-        """Believe an appliance, or one of its keys, no more. Raises UsageError."""
+    async def revoke(self, identity: str, now_utc_ms: int, epoch: int | None = None, who: str = audit.CONSOLE) -> None:
+        """Believe an appliance, or one of its keys, no more; the audit says `who` does it. Raises UsageError."""
         async with self._database.writing() as connection:
             known = await self._known(connection, identity)
             if epoch is None:
                 if known.state != REVOKED:
                     await _set(connection, known.appliance_id, REVOKED, now_utc_ms)
+                    await audit.note(connection, now_utc_ms, who, audit.REVOKED, identity)
                 return
             keys = appliance_key.c
             this = (keys.appliance_id == known.appliance_id) & (keys.epoch == epoch)
             if not await connection.scalar(select(func.count()).where(this)):
                 raise UsageError(f"{identity} has no key of epoch {epoch}")
             change = update(appliance_key).where(this, keys.revoked_utc_ms.is_(None))
-            await connection.execute(change.values(revoked_utc_ms=now_utc_ms))
+            if (await connection.execute(change.values(revoked_utc_ms=now_utc_ms))).rowcount:
+                await audit.note(connection, now_utc_ms, who, audit.KEY_REVOKED, identity, str(epoch))
 
     async def make_token(self, now_utc_ms: int, lasts_ms: int) -> str:
         """A new token, which approves one appliance that enrols with it within so long."""

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from appliance.aggregator import audit
 from appliance.aggregator.chains import Chains, Missing, refuse_unless_believed
 from appliance.aggregator.content import Content, check
 from appliance.aggregator.database import Database
@@ -111,10 +112,11 @@ class Ingest:
                     found.append(self._receipt(identity, epoch, sequence, row.sha256, row.stored_utc_ms))
         return found
 
-    async def give_up_gap(self, identity: str, epoch: int, now_utc_ms: int) -> Missing:
+    async def give_up_gap(self, identity: str, epoch: int, now_utc_ms: int, who: str = audit.CONSOLE) -> Missing:
         """Store what waits behind a gap of an epoch that will never be filled; returns the last batch of the gap.
 
-        A batch of it that turns up nevertheless is stored then. Raises UsageError when there is no such gap.
+        A batch of it that turns up nevertheless is stored then. The audit says `who` does it. Raises UsageError when
+        there is no such gap.
         """
         async with self._database.reading() as connection:
             known = select(appliance.c.appliance_id).where(appliance.c.identity == identity)
@@ -125,7 +127,9 @@ class Ingest:
         async def close(connection: AsyncConnection) -> Missing:
             chains = Chains(connection, appliance_id)
             await chains.lock()
-            return await chains.give_up(epoch, now_utc_ms)
+            last = await chains.give_up(epoch, now_utc_ms)
+            await audit.note(connection, now_utc_ms, who, audit.GAVE_UP, identity, f"{last.epoch}-{last.sequence}")
+            return last
 
         given_up = await self._database.write(close)
         await self._drain(appliance_id, now_utc_ms)

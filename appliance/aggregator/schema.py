@@ -5,7 +5,7 @@
                ├─ boot                                  │
                ├─ assignment_list, assignment           │
                └─ refusal, refusal_count                │
-                                reading, reception, event
+    operator ──── operator_session     audit   reading, reception, event
 
 Large: `reading`, `reception`, `event`. On PostgreSQL they are partitioned by the month of their `at`, and the
 distribution column `meter_id` is in each of their unique and foreign keys, so that Citus can distribute them by it.
@@ -284,4 +284,37 @@ refusal = Table(
     _whole("line_bytes"),
     Column("evidence", LargeBinary, nullable=False),
     Index("refusal_of", "appliance_id", "number"),
+)
+
+operator = Table(
+    "operator",
+    metadata,
+    Column("operator_id", Number, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _text("password"),
+    _whole("made_utc_ms"),
+    _whole("changed_utc_ms"),
+    _maybe("disabled_utc_ms"),
+)
+
+operator_session = Table(
+    "operator_session",
+    metadata,
+    Column("token_sha256", Text, primary_key=True),
+    Column("operator_id", BigInteger, ForeignKey(operator.c.operator_id), nullable=False),
+    _whole("made_utc_ms"),
+    _whole("used_utc_ms"),
+)
+
+# `who` and `about` are names as they were then, of operators, appliances, or parts of the program.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Number, primary_key=True),
+    _whole("at_utc_ms"),
+    _text("who"),
+    _text("what"),
+    _text("about"),
+    _text("detail"),
+    Index("audit_of", "about", "number"),
 )

@@ -63,7 +63,7 @@ class Accounts(Protocol):
     async def end(self, token_sha256: str) -> None:
         """Remove a session; one that is not there is no fault."""
 
-    async def note(self, name: str, what: str, address: str) -> None:
+    async def note(self, name: str, what: str, address: str, now_ms: int) -> None:
         """Write down a log-in, a log-out, or that an account's password is being guessed, as seen from an address."""
 
 

@@ -74,7 +74,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         for key in first:
             log.warning("log-ins failed and are slowed down now by=%s", key.kind)
             if account is not None and key.kind != "address":
-                await accounts.note(name, LOCKED, _from(request))
+                await accounts.note(name, LOCKED, _from(request), request.app[SESSIONS].now_ms())
         return html(request, "login.html", replace(page, trouble="wrong"), 403)
     throttle.succeeded(keys)
     if verdict.is_outdated:
@@ -82,7 +82,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         await accounts.renew(name, account.kept)
     response = _to(page.next)
     await request.app[SESSIONS].begin(request, response, account)
-    await accounts.note(name, LOGGED_IN, _from(request))
+    await accounts.note(name, LOGGED_IN, _from(request), request.app[SESSIONS].now_ms())
     return response
 
 
@@ -92,7 +92,8 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     response = _to(LOG_IN)
     await request.app[SESSIONS].end(request, response)
     if (session := request.get(SESSION)) is not None:
-        await request.app[ACCOUNTS].note(session.name, LOGGED_OUT, _from(request))
+        now_ms = request.app[SESSIONS].now_ms()
+        await request.app[ACCOUNTS].note(session.name, LOGGED_OUT, _from(request), now_ms)
     return response
 
 

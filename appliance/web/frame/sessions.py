@@ -32,14 +32,14 @@ class Sessions:
 
     def __init__(self, accounts: Accounts, now_ms: Callable[[], int]) -> None:
         self._accounts = accounts
-        self._now_ms = now_ms
+        self.now_ms = now_ms
 
     async def find(self, request: web.Request) -> Session | None:
         """Who sent a request; None when they have not logged in, or too long ago."""
         if not (token := _token(request)):
             return None
         session = await self._accounts.session(_sha256(token))
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         if session is None:
             return None
         if now_ms - session.made_ms >= LONGEST_MS or now_ms - session.used_ms >= IDLE_MS:
@@ -52,7 +52,7 @@ class Sessions:
     async def begin(self, request: web.Request, response: web.StreamResponse, account: Account) -> None:
         """Log in who sent a request: answer it with a new session, and let the browser be known from now on."""
         await self._end(request)
-        token, now_ms = secrets.token_urlsafe(TOKEN_BYTES), self._now_ms()
+        token, now_ms = secrets.token_urlsafe(TOKEN_BYTES), self.now_ms()
         session = Session(_sha256(token), account.name, account.role, now_ms, now_ms)
         await self._accounts.begin(session, now_ms - LONGEST_MS)
         _set(request, response, "session", token, None)
