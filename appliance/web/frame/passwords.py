@@ -24,11 +24,10 @@ LEAST_DIFFERENT = 5
 # How many may wait for their turn: strangers, and with them those on a device that is known.
 STRANGERS, ALL = 8, 16
 
-TOO_SHORT = "A password has at least 12 characters: three or four words are easy to remember and hard to guess."
-TOO_LONG = "A password has at most 200 characters."
-TOO_SIMPLE = "This password has too few different characters."
-IS_NAME = "This password holds the name of its account."
-UNREADABLE = "This password holds characters that cannot be typed."
+TOO_SHORT, TOO_LONG = "the password has fewer than 12 characters", "the password has more than 200 characters"
+TOO_SIMPLE, IS_NAME = "the password has too few different characters", "the password is hardly more than the name"
+UNREADABLE = "the password has characters that cannot be typed"
+ADVICE = "Three or four words that do not belong together are easy to remember and hard to guess."
 _TODAY = f"$argon2id$v=19$m={MEMORY_KIB},t={ITERATIONS},p={LANES}$"
 
 
@@ -95,17 +94,17 @@ def _is_it(password: str, known: str) -> bool:
 
 
 def check_new(password: str, name: str) -> None:
-    """Raises InputError, in one of the words above, when an account of that name cannot have this password."""
+    """Raises InputError, in the words above, when an account of that name cannot have this password."""
     if len(password) < LEAST:
-        raise InputError(TOO_SHORT)
+        raise InputError(TOO_SHORT, ADVICE)
     if len(password) > MOST:
-        raise InputError(TOO_LONG)
+        raise InputError(TOO_LONG, ADVICE)
     if not password.isprintable():
-        raise InputError(UNREADABLE)
+        raise InputError(UNREADABLE, ADVICE)
     if len(set(password.casefold())) < LEAST_DIFFERENT:
-        raise InputError(TOO_SIMPLE)
+        raise InputError(TOO_SIMPLE, ADVICE)
     if name.casefold() in password.casefold() and len(password) - len(name) < LEAST:
-        raise InputError(IS_NAME)
+        raise InputError(IS_NAME, ADVICE)
 
 
 def _bytes(password: str) -> bytes:
