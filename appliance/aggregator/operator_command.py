@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser, add_directory: Callable[[argp
     removing = actions.add_parser("remove", help="let somebody log in no more, and log them out everywhere")
     listing = actions.add_parser("list", help="list the operators")
     for one in (adding, setting, removing):
-        one.add_argument("name", metavar="NAME", help="name to log in with, at most 40 characters without spaces")
+        one.add_argument("operator", metavar="NAME", help="name to log in with, at most 40 characters without spaces")
     for one in (adding, setting):
         words = "file whose first line is the password (default: ask)"
         one.add_argument("--password-file", type=Path, metavar="F", help=words)
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, add_directory: Callable[[argp
 async def run(arguments: argparse.Namespace) -> None:
     """Do what was asked. Raises ApplianceError, sqlalchemy.exc.SQLAlchemyError, OSError."""
     action = arguments.operator_action
-    name = "" if action == "list" else account_name(arguments.name)
+    name = "" if action == "list" else account_name(arguments.operator)
     async with opened(arguments.directory) as database:
         operators = Operators(database)
         if action == "add":
