@@ -14,7 +14,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from appliance.errors import ApplianceError
 
@@ -37,11 +37,14 @@ class Health:
     failures: int = 0
 
 
-Report = Callable[[str], None]
-"""Called by a task with why it works less than it should, or with an empty text when it does again.
+class Report(Protocol):
+    """Called by a task with why it works less than it should and what to do, or with an empty text when it does again.
 
-A vital task calls it in good time also when nothing changed.
-"""
+    A vital task calls it in good time also when nothing changed.
+    """
+
+    def __call__(self, reason: str, hint: str = "", /) -> None: ...
+
 
 Main = Callable[[Report], Awaitable[None]]
 
@@ -134,7 +137,7 @@ class Supervisor:
         while True:
             started_s = self._monotonic()
             try:
-                await main(lambda reason: self._report(name, reason))
+                await main(lambda reason, hint="", /: self._report(name, reason, hint))
                 return
             except ApplianceError as fault:
                 self._failed(name, str(fault), fault.hint)
@@ -146,12 +149,12 @@ class Supervisor:
                 backoff.reset()
             await self._sleep(backoff.next_s())
 
-    def _report(self, name: str, reason: str) -> None:
+    def _report(self, name: str, reason: str, hint: str) -> None:
         if vital := self._vital.get(name):
             vital.progress_s = self._monotonic()
         before = self._health[name]
         state: Literal["healthy", "degraded"] = "degraded" if reason else "healthy"
-        self._change(name, replace(before, state=state, reason=reason, hint=""))
+        self._change(name, replace(before, state=state, reason=reason, hint=hint))
         if reason and before.reason != reason:
             log.warning("task=%s degraded reason=%s", name, reason)
         elif not reason and before.state != "healthy":

@@ -5,6 +5,7 @@
     POST /api/v1/receipts      {"appliance": …, "batches": [[epoch, sequence], …]}: the receipts that there are
     POST /api/v1/enrolments    an enrolment: {"standing": …} or {"refused": …}
     POST /api/v1/rotations     the word of a key for the one after it: the same
+    POST /api/v1/assignments   an envelope that asks for newer ones: {"assignments": "<envelope>"} if there are any
     GET  /api/v1/key           {"public_key": "<base64>"}: what signs, for whoever knows its SHA-256 already
     GET  /healthz              whether this worker reaches its database
 
@@ -30,6 +31,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.aggregator.admission import Limits, Load, Overloaded
 from appliance.aggregator.appliances import MOST_STATEMENT_BYTES, Appliances
+from appliance.aggregator.assignments import AssignmentLists, regarded
 from appliance.aggregator.database import Database
 from appliance.aggregator.exchange import Exchange, Failed, Gone
 from appliance.aggregator.fleet import standing
@@ -70,6 +72,7 @@ class Api:
         self.load = Load(limits or Limits())
         self._database = database
         self._appliances = Appliances(database)
+        self._lists = AssignmentLists(database, key)
         self._key = key
         self._now_utc_ms = now_utc_ms
 
@@ -80,6 +83,7 @@ class Api:
             "receipts": self._receipts,
             "enrolments": self._enrolments,
             "rotations": self._rotations,
+            "assignments": self._assignments,
         }
         posts = [web.post(f"/api/v1/{name}", self._answering(work)) for name, work in handlers.items()]
         return [*posts, web.get("/api/v1/key", self._public_key), web.get("/healthz", self._health)]
@@ -134,8 +138,8 @@ class Api:
         return handler
 
     async def _answer(self, asked: str, identity: str) -> bytes:
-        regarded = await standing(self._database, identity)
-        return seal(ANSWER, pack_answer(Answer(asked, self._now_utc_ms(), regarded)), self._key)
+        answer = Answer(asked, self._now_utc_ms(), *await regarded(self._database, identity))
+        return seal(ANSWER, pack_answer(answer), self._key)
 
     async def _batches(self, exchange: Exchange) -> None:
         count = 0
@@ -168,6 +172,17 @@ class Api:
             await self._appliances.rotate(line, self._now_utc_ms())
 
         await self._statement(exchange, rotate)
+
+    async def _assignments(self, exchange: Exchange) -> None:
+        line = await exchange.line(MOST_QUESTION_BYTES)
+        try:
+            found = await self._lists.answer(self.ingest.keys, line)
+        except Refused as fault:
+            await self.ingest.refusals.note(NO_APPLIANCE, fault.reason, str(fault), line, self._now_utc_ms())
+            await exchange.tell(refused=fault.reason, words=str(fault))
+            return
+        if found is not None:
+            await exchange.tell(assignments=found.decode())
 
     async def _statement(self, exchange: Exchange, take_in: Callable[[bytes], Awaitable[None]]) -> None:
         line = await exchange.line(MOST_STATEMENT_BYTES)

@@ -48,4 +48,4 @@ def read(known: sqlite3.Connection) -> Assigned:
             return Assigned()
     except ValueError:
         raise sqlite3.DatabaseError("the database is damaged") from None
-    return Assigned(*head, meters)
+    return Assigned(head[0], head[1], meters)

@@ -1,7 +1,8 @@
 """An answer: what the aggregator says freshly to one request, signed; so that an old one cannot be played again.
 
-Receipts are the same for ever; the time of day, and how the appliance is regarded now, are not. The request brings a
-nonce, which the answer repeats: only an answer to a nonce of its own is believed by the appliance.
+Receipts are the same for ever; the time of day, how the appliance is regarded, and which version of the assignments it
+should have, are not. The request brings a nonce, which the answer repeats: only an answer to a nonce of its own is
+believed by the appliance.
 """
 
 import json
@@ -18,11 +19,12 @@ Standing = Literal["unknown", "waiting", "approved", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To which request; the aggregator's time then; and how it regards the appliance."""
+    """To which request; the aggregator's time then; how it regards the appliance; the version assigned, 0 for none."""
 
     nonce: str
     utc_ms: int
     standing: Standing
+    assignments: int
 
 
 def nonce() -> str:
@@ -48,8 +50,10 @@ def unpack_answer(payload: bytes) -> Answer:
         raise Refused("bad_content", f"no answer: {fault}"[:200]) from None
     if not isinstance(answer.nonce, str) or not is_nonce(answer.nonce):
         raise Refused("bad_content", "no answer: its nonce is none")
-    if type(answer.utc_ms) is not int or not 0 <= answer.utc_ms < LIMIT:
-        raise Refused("bad_content", f"no answer: the time is {answer.utc_ms!r:.40}")
+    for name in ("utc_ms", "assignments"):
+        value = getattr(answer, name)
+        if type(value) is not int or not 0 <= value < LIMIT:
+            raise Refused("bad_content", f"no answer: {name} is {value!r:.40}")
     if answer.standing not in get_args(Standing):
         raise Refused("bad_content", f"no answer: the standing is {answer.standing!r:.40}")
     return answer

@@ -24,6 +24,7 @@ from appliance.sync.unpack import unzipped
 
 # Base64 of the payload, and the rest of the envelope.
 MOST_LINE_BYTES = MOST_PAYLOAD_BYTES * 4 // 3 + 1_024
+MOST_QUESTION_BYTES = 1_024
 _IDENTITY = re.compile("[0-9a-f]{32}")
 
 

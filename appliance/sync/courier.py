@@ -1,10 +1,13 @@
-"""Delivers what waits in the outbox, whenever a link is there, and takes in the receipts.
+"""Delivers what waits in the outbox, whenever a link is there, and takes in what the aggregator has signed.
 
 The oldest batch goes first. A request carries as many batches as the link has lately borne: twice as much after each
 that arrived, half as much after one that broke off, so that a bad link delivers a little rather than nothing. What
 was stored before a break is asked for before anything is sent again. Addresses are tried in their order; when none
 takes anything the pause grows, up to a quarter of an hour, with full jitter, so that a thousand appliances do not come
 back at once; an aggregator that asks to be left alone for some time is.
+
+Each answer says which version of the assignments this appliance should have. They are asked for once when that is above
+the one that is kept; whatever becomes of that, nothing of what waits is held up by it.
 """
 
 import asyncio
@@ -13,16 +16,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from appliance.errors import NotDelivered
-from appliance.sync.envelope import Refused
+from appliance.errors import NotDelivered, StoreError
+from appliance.store.schema import in_words
+from appliance.sync.assignments import MOST_LINE_BYTES, question
 from appliance.sync.outbox import Name, Outbox
 from appliance.sync.sealing import Sealing
-from appliance.sync.transport import Link, Told
+from appliance.sync.taking import Outcome, Taking
+from appliance.sync.transport import MOST_ANSWER_BYTES, Link, Told
 
 log = logging.getLogger(__name__)
 
-BATCHES, RECEIPTS, ENROLMENTS, ROTATIONS = (
-    f"/api/v1/{what}" for what in ("batches", "receipts", "enrolments", "rotations")
+BATCHES, RECEIPTS, ENROLMENTS, ROTATIONS, ASSIGNMENTS = (
+    f"/api/v1/{what}" for what in ("batches", "receipts", "enrolments", "rotations", "assignments")
 )
 LEAST_BYTES, FIRST_BYTES, MOST_BYTES = 16_384, 131_072, 4 << 20
 MOST_BATCHES = 200
@@ -34,6 +39,13 @@ REVOKED_S = 3_600.0
 KNOWN_S = 2.0
 # Clocks of servers are right to less than this.
 SERVER_MS = 500
+
+HINT_WAITING = "Tell the operator the number and the code. What waits is kept, and goes once they have approved it."
+HINT_REVOKED = "Ask the operator why. What waits is kept; a USB stick carries no more than this link does."
+HINT_REFUSED = "Ask the operator, who sees the refusal and its reason. What waits is kept, and is tried again."
+HINT_GAP = "Ask the operator to give the gap up; what waits behind it is kept on both sides until then."
+HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
+HINT_ASSIGNED = "Tell the operator. The assignments of before stay in force; newer ones are asked for again."
 
 
 @dataclass(frozen=True)
@@ -67,28 +79,40 @@ class Courier:
         self._sleep = sleep
         self._bytes = FIRST_BYTES
         self._broke_off = True
+        self._announced = 0
+        self._not_assigned = ""
 
-    async def run(self, report: Callable[[str], None]) -> None:
-        """Deliver for ever."""
+    async def run(self, report: Callable[[str, str], None]) -> None:
+        """Deliver for ever. `report` is told what is wrong and what to do about it; two empty texts if nothing is."""
         try:
             while True:
-                try:
-                    await self.deliver()
-                except NotDelivered as fault:
-                    report(str(fault))
-                    pause_s = self._pauses()
-                    await self._sleep(max(pause_s, fault.retry_after_s or 0.0))
-                else:
-                    report("")
+                fault = await self._try()
+                if fault is None:
+                    report(self._not_assigned, HINT_ASSIGNED if self._not_assigned else "")
                     self._reset_pauses()
                     await self._sealing.made.wait()
+                else:
+                    report(str(fault), fault.hint)
+                    await self._sleep(max(self._pauses(), fault.retry_after_s or 0.0))
                 self._sealing.made.clear()
         finally:
             for link in self._links:
                 await link.close()
 
+    async def _try(self) -> NotDelivered | None:
+        """Deliver; what kept it from that. The card may be why: what it cannot keep counts as not delivered."""
+        try:
+            await self.deliver()
+        except NotDelivered as fault:
+            return fault
+        except StoreError as fault:
+            return NotDelivered(str(fault), fault.hint)
+        except OSError as fault:
+            return NotDelivered(f"the outbox cannot be used: {in_words(fault)}", StoreError.hint)
+        return None
+
     async def deliver(self) -> None:
-        """Deliver all that waits, by the first link that takes it. Raises NotDelivered."""
+        """Deliver all that waits, by the first link that takes it. Raises NotDelivered, StoreError, OSError."""
         faults = []
         for link in self._links:
             try:
@@ -98,11 +122,14 @@ class Courier:
                 faults.append(fault)
         if faults:
             asked_s = [fault.retry_after_s for fault in faults if fault.retry_after_s is not None]
-            raise NotDelivered("; ".join(map(str, faults)), retry_after_s=min(asked_s) if asked_s else None)
+            # What a person can do is worth more than that it is tried again.
+            hint = next((fault.hint for fault in faults if fault.hint != NotDelivered.hint), None)
+            raise NotDelivered("; ".join(map(str, faults)), hint, min(asked_s) if asked_s else None)
 
     async def _deliver(self, link: Link) -> None:
         is_introduced = False
         while names := await self._sealing.of(lambda outbox: list(outbox.waiting)[:MOST_ASKED]):
+            await self._fetch(link)
             if self._broke_off:
                 await self._ask(link, names)
                 self._broke_off = False
@@ -111,69 +138,98 @@ class Courier:
                     raise NotDelivered(f"{link.address} does not know this appliance yet", retry_after_s=KNOWN_S)
                 await self._introduce(link)
                 is_introduced = True
+        await self._fetch(link)
 
     async def _ask(self, link: Link, names: Sequence[Name]) -> None:
         """Take in the receipts of what was stored already."""
         appliance = await self._sealing.of(lambda outbox: outbox.identity.appliance)
-        question = json.dumps({"appliance": appliance, "batches": names}).encode()
-        await self._post(link, RECEIPTS, [question])
+        asked = json.dumps({"appliance": appliance, "batches": names}).encode()
+        await self._post(link, RECEIPTS, [asked])
 
     async def _send(self, link: Link, names: Sequence[Name]) -> int:
         """Send as many batches as the link bears; returns how many were receipted."""
         if not (lines := await self._sealing.of(lambda outbox: _lines(outbox, names, self._bytes))):
             return len(names)
         try:
-            told, taken = await self._post(link, BATCHES, lines)
+            told, outcomes = await self._post(link, BATCHES, lines)
         except NotDelivered:
             self._bytes = max(LEAST_BYTES, self._bytes // 2)
             self._broke_off = True
             raise
-        self._bytes = min(MOST_BYTES, self._bytes * 2)
+        taken = sum(outcome.what == "taken" for outcome in outcomes)
         if not taken and told.refusals:
             reason, words = told.refusals[0]
             if reason == "unknown_key":
                 return 0
-            raise NotDelivered(f"{link.address} refuses what is sent: {words} ({reason})")
+            # What nobody takes is tried again with as little as may be.
+            self._bytes = LEAST_BYTES
+            raise NotDelivered(f"{link.address} refuses what is sent: {words} ({reason})", HINT_REFUSED)
         if not taken and told.gap:
-            raise NotDelivered(f"{link.address} lacks batch {told.gap[0]}-{told.gap[1]}, which is not here any more")
+            self._bytes = LEAST_BYTES
+            words = f"{link.address} lacks batch {told.gap[0]}-{told.gap[1]}, which is not here any more"
+            raise NotDelivered(words, HINT_GAP)
+        self._bytes = min(MOST_BYTES, self._bytes * 2)
         return taken
 
     async def _introduce(self, link: Link) -> None:
         """Tell who we are, and by which key now. Raises NotDelivered as long as the operator has not approved."""
         about = self._about
         identity = await self._sealing.of(lambda outbox: outbox.identity)
-        await self._post(link, ENROLMENTS, [identity.introduction(about.name, about.version, about.token)])
-        for rotation in identity.rotations:
-            await self._post(link, ROTATIONS, [rotation])
+        statements = [(ENROLMENTS, identity.introduction(about.name, about.version, about.token))]
+        statements += [(ROTATIONS, rotation) for rotation in identity.rotations]
+        for path, statement in statements:
+            told, _ = await self._post(link, path, [statement])
+            if told.refusals:
+                reason, words = told.refusals[0]
+                raise NotDelivered(f"{link.address} does not take this appliance in: {words} ({reason})", HINT_REFUSED)
 
-    async def _post(self, link: Link, path: str, lines: Sequence[bytes]) -> tuple[Told, int]:
-        """One request; receipts are taken in though it breaks off. Raises NotDelivered."""
+    async def _fetch(self, link: Link) -> None:
+        """Ask for the assignments, if an answer told of newer ones than are kept."""
+        version = self._sealing.assignments
+        if self._announced <= version:
+            return
+        announced, self._announced = self._announced, 0
+        identity = await self._sealing.of(lambda outbox: outbox.identity)
+        asked = question(identity.appliance, version, identity.key)
+        told, outcomes = await self._post(link, ASSIGNMENTS, [asked], MOST_LINE_BYTES + 100)
+        # That there are newer ones was said again; once for each answer to something else is enough.
+        self._announced = 0
+        self._not_assigned = ""
+        if self._sealing.assignments < announced:
+            why = next((one.words for one in outcomes if one.what == "refused"), None)
+            why = why or next((words for _, words in told.refusals), "they did not come")
+            self._not_assigned = f"what {link.address} assigns is not taken in: {why}"
+            log.warning("aggregator=%s assignments version=%d not taken in: %s", link.address, announced, why)
+
+    async def _post(
+        self, link: Link, path: str, lines: Sequence[bytes], most_bytes: int = MOST_ANSWER_BYTES
+    ) -> tuple[Told, list[Outcome]]:
+        """One request; what is signed is taken in though it breaks off. Raises NotDelivered, StoreError, OSError."""
         identity = await self._sealing.of(lambda outbox: outbox.identity)
         told = Told()
         try:
-            await link.post(path, lines, identity.appliance, told)
+            await link.post(path, lines, identity.appliance, told, most_bytes)
         finally:
-            taken = await self._take(link, told.receipts)
+            outcomes = await self._take(link, [*told.receipts, *told.assignments])
         if told.answer is None:
-            raise NotDelivered(f"{link.address} does not answer with its key")
+            raise NotDelivered(f"{link.address} does not answer with its key", HINT_KEY)
         elapsed_ms = round(1000 * (told.heard_s - told.sent_s))
         self._offer_time(told.answer.utc_ms + elapsed_ms // 2, elapsed_ms // 2 + SERVER_MS)
         if told.answer.standing == "waiting":
             words = f"waits for the operator's approval at {link.address}: appliance {identity.fingerprint}"
-            raise NotDelivered(f"{words}, code {identity.claim_code}", retry_after_s=WAITING_S)
+            raise NotDelivered(f"{words}, code {identity.claim_code}", HINT_WAITING, WAITING_S)
         if told.answer.standing == "revoked":
-            words = f"the operator of {link.address} has revoked this appliance"
-            raise NotDelivered(words, "Ask the operator why. What waits is kept.", retry_after_s=REVOKED_S)
-        return told, taken
+            raise NotDelivered(f"the operator of {link.address} has revoked this appliance", HINT_REVOKED, REVOKED_S)
+        self._announced = told.answer.assignments
+        return told, outcomes
 
-    async def _take(self, link: Link, receipts: Sequence[bytes]) -> int:
-        before = await self._sealing.of(lambda outbox: len(outbox.waiting))
-        for line in receipts:
-            try:
-                await self._sealing.of(lambda outbox, line=line: outbox.accept(line, link.keys))  # type: ignore[misc]
-            except Refused as fault:
-                log.warning("aggregator=%s receipt refused reason=%s: %s", link.address, fault.reason, fault)
-        return before - await self._sealing.of(lambda outbox: len(outbox.waiting))
+    async def _take(self, link: Link, signed: Sequence[bytes]) -> list[Outcome]:
+        taking = Taking(self._sealing, link.keys)
+        outcomes = [await taking.take(line) for line in signed]
+        for one in outcomes:
+            if one.what == "refused":
+                log.warning("aggregator=%s not believed reason=%s: %s", link.address, one.reason, one.words)
+        return outcomes
 
 
 def _lines(outbox: Outbox, names: Sequence[Name], most_bytes: int) -> list[bytes]:

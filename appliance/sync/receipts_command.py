@@ -10,7 +10,6 @@ import http.client
 import json
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -24,8 +23,11 @@ from appliance import config
 from appliance.config import Config, Web
 from appliance.errors import AlreadyRunning, ConfigError, InputError, NotRunning, StoreError
 from appliance.progress import Progress
+from appliance.store.assign import keep
+from appliance.store.assigned import Assigned
 from appliance.store.lock import sole_user
 from appliance.store.repair.soundness import refuse_later
+from appliance.sync.gate import RECEIPTS_PATH
 from appliance.sync.identity import Identity, open_identity, seen_identity
 from appliance.sync.outbox import Outbox
 from appliance.sync.returned import addressed, find
@@ -33,12 +35,11 @@ from appliance.sync.taking import Taking, Tally, keys_of
 
 T = TypeVar("T")
 
-PATH = "/sync/receipts"
 ANSWER_S = 120.0
 MOST_ANSWER_BYTES = 65_536
 # A request is well within what the page takes.
 PORTION_BYTES, PORTION_LINES = 262_144, 500
-TRIES, LONGEST_PAUSE_S = 20, 30.0
+HINT = "What was taken in stays; do it again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,8 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         hint = "Run this as the user of the appliance, such as by: sudo -u meter …"
         raise StoreError(f"{fault.filename}: this user may not read it", hint) from fault
     except OSError as fault:
-        hint = "What was taken in stays; do it again."
-        raise StoreError(f"{fault.filename}: {fault.strerror}", hint) from fault
+        raise StoreError(f"{fault.filename}: {fault.strerror}", HINT) from fault
     if found.is_cut:
         sys.stderr.write(f"{arguments.place} holds more files than are looked at: name the folder of the receipts\n")
     sys.stdout.write(_verdict(tally, arguments.place, identity) + "\n")
@@ -82,25 +82,31 @@ def _take_in(settings: Config, keys: dict[str, Ed25519PublicKey], lines: Iterabl
             refuse_later(directory)
             outbox = Outbox(directory, open_identity(directory))
             outbox.open()
-            asyncio.run(_accept(Taking(_Alone(outbox), keys), lines, tally, progress))
+            asyncio.run(_accept(Taking(_Alone(directory, outbox), keys), lines, tally, progress))
     except AlreadyRunning:
         done = 0
         for portion in _portions(lines):
             _hand_over(settings.web, portion, tally)
             done += len(portion)
             progress(done, None)
+            if tally.refused["too_many"]:
+                break
     finally:
         progress.end()
 
 
 class _Alone:
-    """Has the outbox for itself."""
+    """Has the data directory for itself."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, directory: Path, outbox: Outbox) -> None:
+        self._directory = directory
         self._outbox = outbox
 
     async def of(self, work: Callable[[Outbox], T]) -> T:
         return work(self._outbox)
+
+    async def assign(self, assigned: Assigned) -> bool:
+        return keep(self._directory, assigned)
 
 
 async def _accept(taking: Taking, lines: Iterable[bytes], tally: Tally, progress: Progress) -> None:
@@ -128,12 +134,8 @@ def _hand_over(web: Web, lines: list[bytes], tally: Tally) -> None:
         hint = "Stop the appliance first, or set [web] port to a number."
         raise NotRunning("[web] port is 0, so it is not known where the running appliance's page is", hint)
     host = f"[{web.near_host}]" if ":" in web.near_host else web.near_host
-    address = f"http://{host}:{web.port}{PATH}"
-    for _ in range(TRIES):
-        status, body, pause_s = _post(address, b"\n".join(lines) + b"\n")
-        if status != 429:
-            break
-        time.sleep(pause_s)
+    address = f"http://{host}:{web.port}{RECEIPTS_PATH}"
+    status, body = _post(address, b"\n".join(lines) + b"\n")
     try:
         said = json.loads(body)
         if status == 200:
@@ -148,21 +150,20 @@ def _hand_over(web: Web, lines: list[bytes], tally: Tally) -> None:
         raise NotRunning(f"what answers at {address} takes no receipts (status {status})", hint) from None
     if status == 404:
         raise ConfigError(f"the running appliance says: {words}", "Correct the configuration, and start it anew.")
-    raise StoreError(f"the running appliance says: {words}")
+    raise StoreError(f"the running appliance says: {words}", HINT)
 
 
-def _post(address: str, body: bytes) -> tuple[int, bytes, float]:
-    """Status, answer, and for how long it is to be left alone. Raises NotRunning."""
+def _post(address: str, body: bytes) -> tuple[int, bytes]:
+    """Status and answer. Raises NotRunning."""
     # A proxy that is set for the outside has no business between two programs of one machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(address, body, {"Content-Type": "application/x-ndjson"})  # noqa: S310 - http
     try:
         with opener.open(request, timeout=ANSWER_S) as answer:
-            return answer.status, answer.read(MOST_ANSWER_BYTES), 0.0
+            return answer.status, answer.read(MOST_ANSWER_BYTES)
     except urllib.error.HTTPError as fault:
         with fault:
-            wait = fault.headers.get("Retry-After", "")
-            return fault.code, fault.read(MOST_ANSWER_BYTES), min(LONGEST_PAUSE_S, float(wait or 1))
+            return fault.code, fault.read(MOST_ANSWER_BYTES)
     except (OSError, http.client.HTTPException) as fault:
         reason = getattr(fault, "reason", fault)
         words = getattr(reason, "strerror", None) or reason

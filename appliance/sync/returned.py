@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.errors import InputError
-from appliance.sync.envelope import ASSIGNMENTS, Refused, read
+from appliance.sync.envelope import RECEIPT, Refused, read
+from appliance.sync.receipt import unpack_receipt
 from appliance.sync.stick import ASSIGNED, RECEIPTS, folder_of
 from appliance.sync.taking import MOST_LINE_BYTES, Outcome, Tally
 
@@ -67,14 +68,14 @@ def addressed(files: list[Path], appliance: str, tally: Tally) -> Iterator[bytes
         bad = 0
         for line in _lines(path):
             try:
-                named = appliance if _is_sealed_up(line) else _addressee(line)
+                named = _named(line)
             except Refused as fault:
                 tally.add(Outcome("refused", fault.reason, f"{path.name}: {fault}"[:300]))
                 bad += 1
                 if bad >= MOST_REFUSED:
                     break
                 continue
-            if named != appliance:
+            if named not in ("", appliance):
                 tally.add(Outcome("refused", "not_its_own", f"for the appliance {named!r:.40}"))
             else:
                 yield line

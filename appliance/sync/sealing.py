@@ -85,6 +85,11 @@ class Sealing:
         """Keep a list unless the one that is kept has as high a version; whether it was kept. Raises StoreError."""
         return await assign(self._store, assigned)
 
+    @property
+    def assignments(self) -> int:
+        """The version of the assignments in force, 0 for none."""
+        return self._store.assigned.version
+
     async def catch_up(self) -> None:
         """Take what was committed, before it is sealed into history; what cannot be taken now is taken from there."""
         try:

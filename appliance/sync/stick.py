@@ -4,6 +4,7 @@
     meter-appliance/<identity>/000002.rotation            its later keys, each with the word of the one before
     meter-appliance/<identity>/000001-00000017.batch      what waits, as it lies in the outbox
     meter-appliance/<identity>/receipts.jsonl             put there by the aggregator
+    meter-appliance/<identity>/assignments.jsonl          the same
 
 The outbox is only read, so that this may be done beside the program that runs. Each file is whole on the stick, or not
 there: one that is pulled out halfway has fewer batches, and all of them wait here still. What the aggregator has
@@ -26,7 +27,7 @@ from appliance.sync.outbox import OUTBOX, Name, batches_in, delivered_from
 from appliance.sync.receipt import unpack_receipt
 
 FOLDER = "meter-appliance"
-RECEIPTS = "receipts.jsonl"
+RECEIPTS, ASSIGNED = "receipts.jsonl", "assignments.jsonl"
 MOST_RECEIPTS_BYTES = 64 << 20
 HINT = "What waits stays in the outbox: see to the stick, and do it again."
 _WORDS = {

@@ -1,11 +1,13 @@
 """Takes in what an aggregator has signed, a line at a time, by the kind of its envelope; whichever way it came.
 
-    RECEIPT    a batch is stored: its file goes
+    RECEIPT        a batch is stored: its file goes
+    ASSIGNMENTS    which meters matter here: kept if the version is above the one that is kept
 
 It is the same whether it came as the answer to a push, with a pull, by a stick or by hand: nobody who carries it is
 believed, only the key that signed it.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,20 +15,24 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from appliance.sync.envelope import RECEIPT, Refused, key_id, read
+from appliance.store.assigned import Assigned
+from appliance.sync.assignments import MOST_LINE_BYTES as MOST_LINE_BYTES
+from appliance.sync.assignments import Assignments, unpack_assignments
+from appliance.sync.envelope import ASSIGNMENTS, RECEIPT, Envelope, Refused, key_id, opened, read
 from appliance.sync.outbox import Outbox
 
 T = TypeVar("T")
 
-MOST_LINE_BYTES = 1 << 20
-"""Longer lines are refused unread."""
-
 
 class Keeper(Protocol):
-    """Who has the outbox, such as `Sealing`."""
+    """Who has the outbox and the store, such as `Sealing`."""
 
     async def of(self, work: Callable[[Outbox], T]) -> T:
         """Do `work` with the outbox. Raises StoreError, OSError, and what `work` raises."""
+        ...
+
+    async def assign(self, assigned: Assigned) -> bool:
+        """Keep a list unless the one that is kept has as high a version; whether it was kept. Raises StoreError."""
         ...
 
 
@@ -75,14 +81,24 @@ class Taking:
         try:
             if len(line) > MOST_LINE_BYTES:
                 raise Refused("too_large", f"{len(line)} bytes, at most {MOST_LINE_BYTES}")
-            kind = read(line).kind
-            if kind == RECEIPT:
+            envelope = read(line)
+            if envelope.kind == RECEIPT:
                 is_new = await self._keeper.of(lambda outbox: _receipt(outbox, line, self._keys))
+            elif envelope.kind == ASSIGNMENTS:
+                is_new = await self._assignments(envelope)
             else:
-                raise Refused("wrong_type", f"a {kind[:100]!r}, which is not taken in")
+                raise Refused("wrong_type", f"a {envelope.kind[:100]!r}, which is not taken in")
         except Refused as fault:
             return Outcome("refused", fault.reason, str(fault)[:300])
         return Outcome("taken" if is_new else "known")
+
+    async def _assignments(self, envelope: Envelope) -> bool:
+        """Whether they are newer than what is kept. Raises Refused, StoreError, OSError."""
+        # Ten thousand meters take a while to check.
+        found = await asyncio.to_thread(_believed, envelope, self._keys)
+        if found.appliance != await self._keeper.of(lambda outbox: outbox.identity.appliance):
+            raise Refused("not_its_own", f"assignments for the appliance {found.appliance}")
+        return await self._keeper.assign(Assigned(found.version, found.made_utc_ms, found.meters))
 
     async def take_all(self, lines: AsyncIterable[bytes]) -> Tally:
         """What becomes of many. Raises StoreError, OSError, and what `lines` raises."""
@@ -105,3 +121,7 @@ def _receipt(outbox: Outbox, line: bytes, keys: Mapping[str, Ed25519PublicKey]) 
     before = len(outbox.waiting)
     outbox.accept(line, keys)
     return len(outbox.waiting) < before
+
+
+def _believed(envelope: Envelope, keys: Mapping[str, Ed25519PublicKey]) -> Assignments:
+    return unpack_assignments(opened(envelope, ASSIGNMENTS, keys))

@@ -3,9 +3,10 @@
     POST /api/v1/batches       envelopes, a line each; answered line by line, as each is stored
     POST /api/v1/receipts      which of these are stored already? so that nothing is sent twice after a cut
     POST /api/v1/enrolments    here I am; POST /api/v1/rotations: and this is my key now
+    POST /api/v1/assignments   which meters matter here?
 
-Nothing that an aggregator says is believed but what its key has signed: receipts, and the answer to a nonce of ours,
-which tells the time and how it regards us. All else only decides what is tried next.
+Nothing that an aggregator says is believed but what its key has signed: receipts, assignments, and the answer to a
+nonce of ours, which tells the time and how it regards us. All else only decides what is tried next.
 """
 
 import asyncio
@@ -32,12 +33,13 @@ LONGEST_RETRY_S = 3_600.0
 
 @dataclass(slots=True)
 class Told:
-    """What an aggregator said to one request: receipts as they came, refusals, a gap, and its signed answer.
+    """What an aggregator said to one request: what it signed, as it came; refusals, a gap, and its signed answer.
 
     `sent_s` and `heard_s` are when the request began and when the answer came, by a monotonic clock.
     """
 
     receipts: list[bytes] = field(default_factory=list)
+    assignments: list[bytes] = field(default_factory=list)
     refusals: list[tuple[str, str]] = field(default_factory=list)
     gap: tuple[int, int] | None = None
     answer: Answer | None = None
@@ -54,8 +56,13 @@ class Link:
         self._certificate = certificate
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, path: str, lines: Sequence[bytes], appliance: str, told: Told) -> None:
-        """Send lines, and fill in what is told, also when it breaks off. Raises NotDelivered."""
+    async def post(
+        self, path: str, lines: Sequence[bytes], appliance: str, told: Told, most_bytes: int = MOST_ANSWER_BYTES
+    ) -> None:
+        """Send lines, and fill in what is told, each line of `most_bytes`, also when it breaks off.
+
+        Raises NotDelivered.
+        """
         asked = nonce()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         headers |= {"X-Nonce": asked, "X-Appliance": appliance}
@@ -67,7 +74,7 @@ class Link:
                 if response.status != 200:
                     words = f"{self.address} answers {response.status}"
                     raise NotDelivered(words, retry_after_s=_retry_after_s(response))
-                async for line in _lines(response.content):
+                async for line in _lines(response.content, most_bytes):
                     self._take(line, asked, told)
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise NotDelivered(f"{self.address}: {_words(fault)}") from None
@@ -77,6 +84,8 @@ class Link:
             match json.loads(line):
                 case {"receipt": str(receipt)}:
                     told.receipts.append(receipt.encode())
+                case {"assignments": str(assignments)}:
+                    told.assignments.append(assignments.encode())
                 case {"refused": str(reason), "words": str(words)}:
                     told.refusals.append((reason[:40], words[:200]))
                 case {"waiting": [int(epoch), int(sequence)]}:
@@ -111,21 +120,23 @@ def links_of(addresses: Sequence[str], key: str, certificate: str) -> list[Link]
     return [Link(address, {key_id(public): public}, certificate or None) for address in addresses]
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+async def _lines(content: aiohttp.StreamReader, most_bytes: int) -> AsyncIterator[bytes]:
     """The lines of an answer; one that is too long is none."""
-    while True:
-        try:
-            line = await content.readuntil(b"\n")
-        except (ValueError, aiohttp.ClientError) as fault:
-            raise aiohttp.ClientPayloadError(str(fault)) from None
-        if not line:
-            return
-        if len(line) > MOST_ANSWER_BYTES:
+    line = bytearray()
+    async for piece in content.iter_any():
+        *ended, rest = piece.split(b"\n")
+        for end in ended:
+            line += end
+            if len(line) > most_bytes:
+                break
+            if line.strip():
+                yield bytes(line)
+            line.clear()
+        line += rest
+        if len(line) > most_bytes:
             raise aiohttp.ClientPayloadError("an answer of too long lines")
-        if not line.endswith(b"\n"):
-            raise aiohttp.ClientPayloadError("the answer breaks off")
-        if line.strip():
-            yield line
+    if line:
+        raise aiohttp.ClientPayloadError("the answer breaks off")
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:

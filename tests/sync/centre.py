@@ -12,6 +12,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.aggregator.appliances import Appliances
+from appliance.aggregator.assignments import AssignmentLists, regarded
 from appliance.aggregator.database import Database, migrate
 from appliance.aggregator.ingest import Ingest, Stored, Waiting
 from appliance.sync.answer import Answer, pack_answer
@@ -30,6 +31,9 @@ class Centre:
         self.database = database
         self.appliances = Appliances(database)
         self.worker = Ingest(database, self.key)
+        self.lists = AssignmentLists(database, self.key)
+        # What it hands out in place of the list that it has.
+        self.assigns: bytes | None = None
         self.approves = True
         self.faults: tuple[str, ...] = ()
         self.share = 0.0
@@ -91,8 +95,7 @@ class Centre:
         if fault != "no answer":
             key = Ed25519PrivateKey.generate() if fault == "wrong key" else self.key
             asked = "0" * 32 if fault == "old answer" else request.headers["X-Nonce"]
-            standing = await self._standing(request.headers["X-Appliance"])
-            payload = pack_answer(Answer(asked, NOW_MS, standing))  # type: ignore[arg-type]
+            payload = pack_answer(Answer(asked, NOW_MS, *await regarded(self.database, request.headers["X-Appliance"])))
             await response.write(json.dumps({"answer": seal(ANSWER, payload, key).decode()}).encode() + b"\n")
         return response
 
@@ -128,8 +131,14 @@ class Centre:
         await self.worker.keys.refresh()
         return []
 
-    async def _standing(self, identity: str) -> str:
-        return next((k.state for k in await self.appliances.all() if k.identity == identity), "unknown")
+    async def _assignments(self, line: bytes) -> list[dict[str, object]]:
+        if self.assigns is not None:
+            return [{"assignments": self.assigns.decode()}]
+        try:
+            found = await self.lists.answer(self.worker.keys, line)
+        except Refused as fault:
+            return [{"refused": fault.reason, "words": str(fault)}]
+        return [{"assignments": found.decode()}] if found else []
 
     def _lie(self, receipt: object) -> str:
         forged = str(receipt)

@@ -198,7 +198,7 @@ async def test_it_goes_on_by_itself(there: Centre, store: Appliance) -> None:
 
     about = About("Calle 5", "0.1.0")
     carrier = Courier(sealing, [there.link()], about, Clock().offer, lambda: 0.0, lambda: None, pause)
-    task = asyncio.create_task(carrier.run(reports.append))
+    task = asyncio.create_task(carrier.run(lambda reason, hint: reports.append(reason)))
     async with asyncio.timeout(20):
         while not reports or reports[-1]:
             await asyncio.sleep(0.01)
