@@ -29,7 +29,10 @@ from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Backoff, Health, Supervisor
 from appliance.sync.courier import About, Courier
+from appliance.sync.gate import Gate
+from appliance.sync.plugged import Plugged
 from appliance.sync.sealing import Sealing
+from appliance.sync.taking import Taking, keys_of
 from appliance.sync.transport import links_of
 from appliance.web import probe
 from appliance.web.parts import Parts
@@ -76,6 +79,9 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
     # Made here, it touches nothing until it is opened.
     store = Store(config.store.directory, config.store.commit_interval_s)
     supervisor = Supervisor(on_change=radio_events(store))
+    sealing = Sealing(store)
+    keys = keys_of(config.sync.aggregator_key)
+    taking, about = Taking(sealing, keys), About(config.site.name, __version__, config.sync.token)
     radios = [Radio(receiver, store.hear) for receiver in config.receivers if draft.keeps]
     refused = refusals(draft)
     parts = Parts(
@@ -87,6 +93,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         config_file=str(draft.path or ""),
         wrong=draft.wrong,
         halted=not draft.keeps,
+        gate=Gate(sealing, taking, keys, about) if keys else None,
     )
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)
@@ -107,13 +114,14 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         )
         if draft.keeps:
             supervisor.start("store", store.run, vital_within_s=STORE_VITAL_WITHIN_S)
-            sealing = Sealing(store)
             store.on_events = sealing.wake
             upkeep = Upkeep(store, config.store.budget_bytes, before_seal=sealing.catch_up)
             supervisor.start("history", upkeep.run)
             supervisor.start("outbox", sealing.run)
             if config.sync.aggregators:
-                supervisor.start("delivery", courier(config, store, sealing).run)
+                supervisor.start("delivery", courier(config, store, sealing, about).run)
+            if config.sync.stick:
+                supervisor.start("stick", Plugged(Path(config.sync.stick), store, sealing, taking, about).run)
         notifier.ready()
         if notifier.told:
             supervisor.start("watchdog", lambda _report: notifier.feed(supervisor.stalled, lambda: in_words(parts)))
@@ -128,11 +136,10 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             await supervisor.stop(*radio_names)
 
 
-def courier(config: Config, store: Store, sealing: Sealing) -> Courier:
+def courier(config: Config, store: Store, sealing: Sealing, about: About) -> Courier:
     """What carries the outbox to the aggregator, and its word about the time to the clock."""
     told, pauses = config.sync, Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
     links = links_of(told.aggregators, told.aggregator_key, told.certificate)
-    about = About(config.site.name, __version__, told.token)
 
     def offer_time(utc_ms: int, uncertainty_ms: int) -> None:
         if store.clock.offer("receipt", utc_ms, uncertainty_ms):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from appliance.durable import write
 from appliance.errors import InputError, StoreError
+from appliance.store.writer import Store
 from appliance.sync.courier import About
 from appliance.sync.identity import Identity
 from appliance.sync.returned import addressed, own
@@ -39,25 +40,23 @@ class _Stopped(Exception):
 
 
 class Plugged:
-    """Serves what is mounted on `place`. `now` tells the time, as well as it is known. `run` it."""
+    """Serves what is mounted on `place`. `run` it."""
 
     def __init__(
         self,
         place: Path,
-        directory: Path,
+        store: Store,
         sealing: Sealing,
         taking: Taking,
         about: About,
-        now: Callable[[], Moment],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = place
-        self._directory = directory
+        self._store = store
         self._sealing = sealing
         self._taking = taking
         self._about = about
-        self._now = now
         self._sleep = sleep
         self._monotonic = monotonic
 
@@ -110,6 +109,10 @@ class Plugged:
         log.warning("stick=%s not done: %s", self._place, words)
         return f"the stick at {self._place} was not served: {words}"
 
+    def _now(self) -> Moment:
+        clock = self._store.clock
+        return clock.timeline.moment(clock.now())
+
     async def _take_in(self, root: Path, appliance: str, tally: Tally) -> None:
         found = await asyncio.to_thread(own, root, appliance)
         lines = addressed(found.files, appliance, tally)
@@ -125,7 +128,7 @@ class Plugged:
                 raise _Stopped
 
         introduction = identity.introduction(self._about.name, self._about.version)
-        work = asyncio.to_thread(export, self._directory, identity, introduction, root, go_on)
+        work = asyncio.to_thread(export, self._store.directory, identity, introduction, root, go_on)
         working = asyncio.create_task(work)
         try:
             return await asyncio.shield(working)

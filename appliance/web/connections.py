@@ -39,5 +39,7 @@ class Connection(connections.Connection):
 async def listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
     """Accept connections for the application that `runner` has set up. Raises ConfigError when that cannot be."""
     assert runner.server is not None
-    options = {"loop": asyncio.get_running_loop(), "access_log": None, "keepalive_timeout": IDLE_S}
+    options: dict[str, Any] = {"loop": asyncio.get_running_loop(), "access_log": None, "keepalive_timeout": IDLE_S}
+    # Nothing is taken that is compressed.
+    options["auto_decompress"] = False
     return await connections.listen(partial(Connection, runner.server, **options), host, port)

@@ -12,6 +12,7 @@ from appliance.model import ReceiverState
 from appliance.store.rows import StoreStatus
 from appliance.store.writer import Store
 from appliance.supervisor import Health
+from appliance.sync.gate import Gate
 from appliance.web.times import Times
 
 
@@ -34,7 +35,7 @@ class Parts:
     """The running appliance as the site sees it.
 
     `wrong` is what is wrong in `config_file`; `halted` says that for it nothing is received or kept, so that there
-    is nothing to show but that.
+    is nothing to show but that. `gate` is where aggregators come to; None when no key of one is set.
     """
 
     site_name: str
@@ -45,6 +46,7 @@ class Parts:
     config_file: str = ""
     wrong: tuple[Wrong, ...] = ()
     halted: bool = False
+    gate: Gate | None = None
     monotonic: Callable[[], float] = time.monotonic
     started_s: float = field(default_factory=time.monotonic)
     editions: Editions = field(default_factory=Editions)

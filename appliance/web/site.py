@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from appliance.web.bodies import BODIES, Bodies
 from appliance.web.connections import listen
 from appliance.web.frame.errors import show_errors
 from appliance.web.frame.frame import FRAME, Frame
@@ -15,7 +16,7 @@ from appliance.web.routes import HALTED_ROUTES, ROUTES
 from appliance.web.views.events import STREAMS, Streams
 from appliance.web.views.metrics import REGISTRY, registry
 
-# Nothing is ever sent to the site.
+# Nothing is ever sent to the site but what `bodies.py` reads within bounds of its own.
 LARGEST_BODY_BYTES = 1024
 SHUTDOWN_S = 0.3
 
@@ -26,6 +27,7 @@ def build(parts: Parts) -> web.Application:
     app[PARTS] = parts
     app[FRAME] = Frame(package=PACKAGE, site_name=parts.site_name, names=parts.names)
     app[STREAMS] = Streams()
+    app[BODIES] = Bodies()
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)
     app.on_response_prepare.append(add_headers)
