@@ -105,6 +105,7 @@ class Box:
         self.marks.write_bytes(b"")
         if reboots:
             self.boots += 1
+            self._until += OUTAGE_S + EVERY_S
             self.boot_second, self.second = self.second + OUTAGE_S, self.second + OUTAGE_S + EVERY_S
             self.boot_id = f"boot {self.boots}"
         words = (
