@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from appliance.errors import NotDelivered, StoreError
 from appliance.store.schema import in_words
 from appliance.sync.assignments import MOST_LINE_BYTES, question
-from appliance.sync.outbox import Name, Outbox
+from appliance.sync.outbox import Name
 from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Outcome, Taking
 from appliance.sync.transport import MOST_ANSWER_BYTES, Link, Told
@@ -148,7 +148,7 @@ class Courier:
 
     async def _send(self, link: Link, names: Sequence[Name]) -> int:
         """Send as many batches as the link bears; returns how many were receipted."""
-        if not (lines := await self._sealing.of(lambda outbox: _lines(outbox, names, self._bytes))):
+        if not (lines := await self._sealing.of(lambda outbox: outbox.sound_lines(names, self._bytes))):
             return len(names)
         try:
             told, outcomes = await self._post(link, BATCHES, lines)
@@ -230,17 +230,3 @@ class Courier:
             if one.what == "refused":
                 log.warning("aggregator=%s not believed reason=%s: %s", link.address, one.reason, one.words)
         return outcomes
-
-
-def _lines(outbox: Outbox, names: Sequence[Name], most_bytes: int) -> list[bytes]:
-    """The envelopes of batches, together of so many bytes at most, but at least one if any is whole."""
-    found: list[bytes] = []
-    size = 0
-    for name in names:
-        if (line := outbox.sound_line(name)) is None:
-            continue
-        size += len(line)
-        if found and size > most_bytes:
-            break
-        found.append(line)
-    return found

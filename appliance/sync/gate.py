@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from appliance.sync.courier import About
 from appliance.sync.envelope import PULL, Refused, opened, read
 from appliance.sync.identity import Identity
-from appliance.sync.outbox import Name, Outbox
 from appliance.sync.pull import MOST_PULLED_BYTES, MOST_REQUEST_BYTES, Nonces, Pull, unpack_pull
 from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Outcome, Taking, Tally
@@ -94,7 +93,7 @@ class Gate:
             found: list[bytes] = []
             if pull.most_bytes:
                 most = min(pull.most_bytes, MOST_PULLED_BYTES)
-                found = await self._sealing.of(lambda outbox: portion(outbox, names[:MOST_BATCHES], most))
+                found = await self._sealing.of(lambda outbox: outbox.sound_lines(names[:MOST_BATCHES], most))
             for line in found:
                 yield line
             waiting = await self._sealing.of(lambda outbox: len(outbox.waiting)) - len(found)
@@ -129,20 +128,6 @@ class Gate:
 def statements(identity: Identity, about: About) -> list[bytes]:
     """Who an appliance is, and by which key now; without its token, which is for nobody on the way to read."""
     return [identity.introduction(about.name, about.version), *identity.rotations]
-
-
-def portion(outbox: Outbox, names: list[Name], most_bytes: int) -> list[bytes]:
-    """The envelopes of batches, together of so many bytes at most, but at least one if any is whole."""
-    found: list[bytes] = []
-    size = 0
-    for name in names:
-        if (line := outbox.sound_line(name)) is None:
-            continue
-        size += len(line)
-        if found and size > most_bytes:
-            break
-        found.append(line)
-    return found
 
 
 def told(tally: Tally) -> dict[str, object]:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -116,6 +116,19 @@ class Outbox:
             log.warning("outbox=%s batch=%s gone", self._folder, name.file)
         self.waiting.pop(name, None)
         return None
+
+    def sound_lines(self, names: Sequence[Name], most_bytes: int) -> list[bytes]:
+        """The envelopes of batches, together of so many bytes at most, but at least one if any is whole."""
+        found: list[bytes] = []
+        size = 0
+        for name in names:
+            if (line := self.sound_line(name)) is None:
+                continue
+            size += len(line)
+            if found and size > most_bytes:
+                break
+            found.append(line)
+        return found
 
     def seal(self, history: History, timeline: Timeline, now: int, assignments: int = 0) -> int:
         """Seal all that was not told yet, as of stamp `now`; returns how many batches that made.
