@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from appliance.aggregator import audit
 from appliance.aggregator.appliances import APPROVED
 from appliance.aggregator.chains import refuse_unless_believed
 from appliance.aggregator.database import Database
@@ -41,8 +42,13 @@ class AssignmentLists:
         self._database = database
         self._key = key
 
-    async def assign(self, identity: str, meters: Iterable[Assignment], now_utc_ms: int) -> Assigned:
-        """Assign these meters to an appliance, and no others. Raises UsageError, InputError."""
+    async def assign(
+        self, identity: str, meters: Iterable[Assignment], now_utc_ms: int, who: str = audit.CONSOLE
+    ) -> Assigned:
+        """Assign these meters to an appliance, and no others; the audit says `who` does it.
+
+        Raises UsageError, InputError.
+        """
         try:
             wanted = listed(meters)
         except ValueError as fault:
@@ -71,6 +77,8 @@ class AssignmentLists:
             rows = [of_it | dict(zip((c.name for c in _COLUMNS), m.row(), strict=True)) for m in wanted]
             if rows:
                 await connection.execute(insert(assignment), rows)
+            told = f"{len(wanted)} meters, version {version}"
+            await audit.note(connection, now_utc_ms, who, audit.ASSIGNED, identity, told)
             return Assigned(version, len(wanted), is_new=True)
 
         return await self._database.write(replace)

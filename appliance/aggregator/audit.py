@@ -14,10 +14,10 @@ from appliance.aggregator.schema import audit
 from appliance.web.frame.accounts import LOCKED, LOGGED_IN, LOGGED_OUT
 
 CONSOLE, TOKEN = "console", "token"
-APPROVED, REVOKED, KEY_REVOKED, GAVE_UP = "approve", "revoke", "revoke key", "give up"
+APPROVED, REVOKED, KEY_REVOKED, GAVE_UP, ASSIGNED = "approve", "revoke", "revoke key", "give up", "assign"
 ADDED, PASSWORD_SET, REMOVED = "add operator", "set password", "remove operator"
 KINDS = (
-    *(APPROVED, REVOKED, KEY_REVOKED, GAVE_UP),
+    *(APPROVED, REVOKED, KEY_REVOKED, GAVE_UP, ASSIGNED),
     *(ADDED, PASSWORD_SET, REMOVED),
     *(LOGGED_IN, LOGGED_OUT, LOCKED),
 )

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import logging
-import re
 import signal
 import sys
 import time
@@ -14,15 +13,17 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from appliance.aggregator import certificate, settings
+from appliance.aggregator import assignment_command, certificate, settings
 from appliance.aggregator.api import utc_ms
 from appliance.aggregator.appliances import Appliances
+from appliance.aggregator.assignments import AssignmentLists
 from appliance.aggregator.chains import Gap
 from appliance.aggregator.database import Database
 from appliance.aggregator.fleet import Member, fleet
 from appliance.aggregator.ingest import Ingest
 from appliance.aggregator.keys import make_key, open_key
 from appliance.aggregator.loadtest import command as loadtest
+from appliance.aggregator.names import grouped, identity_of
 from appliance.aggregator.server import opened
 from appliance.aggregator.server import run as serve
 from appliance.aggregator.stick import Stick
@@ -58,9 +59,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
     ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
     ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
+    assigning = _action(actions, "assign", assignment_command.run_assign, "assign the meters of a list to an appliance")
+    assignment_command.add_assign_arguments(assigning)
+    words = "print the list of what is assigned to an appliance"
+    assigned = _action(actions, "assignments", assignment_command.run_assignments, words)
+    assignment_command.add_assignments_arguments(assigned)
     testing = _action(actions, "loadtest", loadtest.run, "how many appliances an aggregator on this machine serves")
     loadtest.add_arguments(testing)
-    for one in (running, listing, approve, revoke, give_up, token, ingest):
+    for one in (running, listing, approve, revoke, give_up, token, ingest, assigning, assigned):
         one.add_argument(
             "--directory", type=Path, default=Path(), metavar="DIR", help="the aggregator's directory (default: here)"
         )
@@ -127,7 +133,7 @@ def _row(member: Member, now_utc_ms: int) -> tuple[str, str, str, str, str, str]
     last = "-" if member.last is None else "{}-{}".format(*member.last)
     lag = "-" if member.sealed_utc_ms is None else _span(now_utc_ms - member.sealed_utc_ms)
     missing = " ".join(_gap(gap) for gap in member.gaps) or "-"
-    return (_grouped(member.identity), member.state, last, lag, missing, member.name)
+    return (grouped(member.identity), member.state, last, lag, missing, member.name)
 
 
 def _gap(gap: Gap) -> str:
@@ -151,21 +157,21 @@ def _span(ms: int) -> str:
 
 async def _approve(arguments: argparse.Namespace) -> None:
     async with _appliances(arguments) as appliances:
-        identity = _identity(arguments.identity)
+        identity = identity_of(arguments.identity)
         await appliances.approve(identity, utc_ms(), arguments.claim)
-    _say(f"{_grouped(identity)} is approved.")
+    _say(f"{grouped(identity)} is approved.")
 
 
 async def _revoke(arguments: argparse.Namespace) -> None:
     async with _appliances(arguments) as appliances:
-        identity = _identity(arguments.identity)
+        identity = identity_of(arguments.identity)
         await appliances.revoke(identity, utc_ms(), arguments.epoch)
     of_it = "" if arguments.epoch is None else f"The key of epoch {arguments.epoch} of "
-    _say(f"{of_it}{_grouped(identity)} is revoked.")
+    _say(f"{of_it}{grouped(identity)} is revoked.")
 
 
 async def _give_up(arguments: argparse.Namespace) -> None:
-    identity = _identity(arguments.identity)
+    identity = identity_of(arguments.identity)
     async with opened(arguments.directory) as database:
         ingest = Ingest(database, open_key(arguments.directory))
         try:
@@ -175,7 +181,7 @@ async def _give_up(arguments: argparse.Namespace) -> None:
     which = f"The missing batches up to {last.epoch}-{last.sequence}"
     if not last.sequence:
         which = f"The missing batches before epoch {last.epoch}"
-    _say(f"{which} of {_grouped(identity)} are given up: what waited for them is stored.")
+    _say(f"{which} of {grouped(identity)} are given up: what waited for them is stored.")
 
 
 async def _token(arguments: argparse.Namespace) -> None:
@@ -192,7 +198,8 @@ async def _ingest(arguments: argparse.Namespace) -> None:
         raise InputError(f"{folder} is no folder", "Name the folder on the stick that holds the batches.")
     bad = []
     async with opened(arguments.directory) as database:
-        ingest = Ingest(database, open_key(arguments.directory))
+        key = open_key(arguments.directory)
+        ingest = Ingest(database, key)
         stick = Stick(folder, ingest, Appliances(database))
         if not stick.files:
             raise InputError(f"{folder} holds no batches", "Name the folder on the stick that holds *.batch files.")
@@ -204,21 +211,24 @@ async def _ingest(arguments: argparse.Namespace) -> None:
                     bad.append(name)
         finally:
             await ingest.refusals.write()
-            _write_receipts(stick)
+            await _write_back(stick, AssignmentLists(database, key))
     if bad:
         some = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
         hint = "Have them exported again where they came from; the others are taken in."
         raise InputError(f"{len(bad)} of {len(stick.files)} files are not taken in: {some}", hint)
 
 
-def _write_receipts(stick: Stick) -> None:
+async def _write_back(stick: Stick, lists: AssignmentLists) -> None:
     try:
-        written = stick.write_receipts()
+        receipts = stick.write_receipts()
+        assignments = await stick.write_assignments(lists)
     except OSError as fault:
         hint = "What was taken in stays. Free the stick's write protection or make room, and run this again."
-        raise StoreError(f"the receipts cannot be written: {fault.filename}: {fault.strerror}", hint) from fault
-    for path in written:
+        raise StoreError(f"the stick cannot be written to: {fault.filename}: {fault.strerror}", hint) from fault
+    for path in receipts:
         _say(f"{path}: the receipts. Carry them back to the appliance.")
+    for path in assignments:
+        _say(f"{path}: which meters are assigned. Carry it back, too.")
 
 
 @asynccontextmanager
@@ -226,15 +236,6 @@ async def _appliances(arguments: argparse.Namespace) -> AsyncIterator[Appliances
     database: Database
     async with opened(arguments.directory) as database:
         yield Appliances(database)
-
-
-def _identity(words: list[str]) -> str:
-    """An identity as it is kept, of one as people copy it."""
-    return re.sub(r"[\s:-]", "", "".join(words)).lower()
-
-
-def _grouped(identity: str) -> str:
-    return " ".join(re.findall(".{1,4}", identity))
 
 
 def _print(line: str) -> None:

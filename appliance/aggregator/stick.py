@@ -2,9 +2,10 @@
 
     *.enrolment, *.rotation, *.batch    an envelope each, in any folder below the one that is named
     receipts.jsonl                      written beside the batches: the receipts of those that are stored
+    assignments.jsonl                   the same: what is assigned to the appliances whose batches these are
 
 A stick is what anybody hands over: files are bounded, nothing but plain files is opened, and what they hold is believed
-no more than what comes by HTTP. Receipts that lie there already stay, for those of other batches.
+no more than what comes by HTTP. What lies there already stays, for other batches and appliances.
 """
 
 from collections.abc import AsyncIterator
@@ -12,15 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from appliance.aggregator.appliances import Appliances
+from appliance.aggregator.assignments import AssignmentLists
 from appliance.aggregator.ingest import MOST_LINE_BYTES, Ingest, Refusal, Stored
 from appliance.aggregator.schema import NO_APPLIANCE
 from appliance.durable import write
-from appliance.sync.envelope import Refused
+from appliance.sync.envelope import Refused, read
+from appliance.sync.receipt import unpack_receipt
 
-RECEIPTS = "receipts.jsonl"
+RECEIPTS, ASSIGNED = "receipts.jsonl", "assignments.jsonl"
 # In the order in which they are taken in: who it is, by which key, what it has to say.
 ENDINGS = (".enrolment", ".rotation", ".batch")
-MOST_RECEIPTS_BYTES = 64 << 20
+MOST_KEPT_BYTES = 64 << 20
 
 
 class Outcome(NamedTuple):
@@ -91,15 +94,28 @@ class Stick:
 
     def write_receipts(self) -> list[Path]:
         """Put the receipts beside the batches, whole and for certain; returns the files. Raises OSError."""
+        return [_add(folder / RECEIPTS, receipts) for folder, receipts in self._receipts.items()]
+
+    async def write_assignments(self, lists: AssignmentLists) -> list[Path]:
+        """Put there what is assigned to their appliances; returns the files.
+
+        Raises sqlalchemy.exc.DBAPIError, OSError.
+        """
         written = []
         for folder, receipts in self._receipts.items():
-            path = folder / RECEIPTS
-            known = _lines(path)
-            lines = dict.fromkeys([*known, *receipts])
-            # Whoever carries the stick on is another user.
-            write(path, b"".join(line + b"\n" for line in lines), 0o644)
-            written.append(path)
+            met = {unpack_receipt(read(line).payload).appliance for line in receipts}
+            found = [line for identity in sorted(met) if (line := await lists.line(identity))]
+            if found:
+                written.append(_add(folder / ASSIGNED, found))
         return written
+
+
+def _add(path: Path, lines: list[bytes]) -> Path:
+    """Put lines into a file, below those that it has. Raises OSError."""
+    kept = dict.fromkeys([*_lines(path), *lines])
+    # Whoever carries the stick on is another user.
+    write(path, b"".join(line + b"\n" for line in kept), 0o644)
+    return path
 
 
 def _is_plain(path: Path) -> bool:
@@ -108,6 +124,6 @@ def _is_plain(path: Path) -> bool:
 
 
 def _lines(path: Path) -> list[bytes]:
-    if not _is_plain(path) or path.stat().st_size > MOST_RECEIPTS_BYTES:
+    if not _is_plain(path) or path.stat().st_size > MOST_KEPT_BYTES:
         return []
     return [line for line in path.read_bytes().splitlines() if line]

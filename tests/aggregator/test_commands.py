@@ -205,7 +205,7 @@ def test_receipts_that_cannot_be_written_are_said(
     assert call(centre, "ingest", tmp_path / "stick") == 74
     said = capsys.readouterr()
     assert said.out == "1.batch: stored\n"
-    assert "the receipts cannot be written" in said.err
+    assert "the stick cannot be written to" in said.err
     (tmp_path / "stick" / "receipts.jsonl").rmdir()
     assert call(centre, "ingest", tmp_path / "stick") == 0
     assert receipts(centre, tmp_path / "stick") == {1}
