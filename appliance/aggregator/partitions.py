@@ -10,18 +10,26 @@ transaction, so that no month ever stands in the way of another. Each table is e
 one that locked two could wait for a worker that waits for it.
 """
 
+import logging
 from datetime import UTC, datetime
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import LARGE
 
+log = logging.getLogger(__name__)
+
 FIRST_YEAR = 2025
 MONTHS_AHEAD = 3
 # Any number that all of our workers agree on.
 EXTENDING = 0x6D6F6E7468
+# Whoever reads a whole table, as a backup does, may take hours; who waits for it to end holds up all batches. There are
+# months ahead, and behind them `later`.
+WAITS_MS, AGAIN_MS = 1_000, 3_600_000
+LOCK_TIMEOUT = "55P03"
 
 
 class Months:
@@ -36,11 +44,19 @@ class Months:
         if not self._database.is_postgresql or now_utc_ms < self._until_utc_ms:
             return
         wanted = month_of(now_utc_ms) + MONTHS_AHEAD + 1
-        for table in LARGE:
-            async with self._database.writing() as connection:
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": EXTENDING})
-                await _extend(connection, table, wanted)
-        self._until_utc_ms = begin_utc_ms(wanted - MONTHS_AHEAD)
+        try:
+            for table in LARGE:
+                async with self._database.writing() as connection:
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": EXTENDING})
+                    await connection.execute(text(f"SET LOCAL lock_timeout = '{WAITS_MS}ms'"))
+                    await _extend(connection, table, wanted)
+        except DBAPIError as fault:
+            if getattr(fault.orig, "sqlstate", "") != LOCK_TIMEOUT:
+                raise
+            log.info("months not extended: a table is being read as a whole, as by a backup; again later")
+            self._until_utc_ms = now_utc_ms + AGAIN_MS
+        else:
+            self._until_utc_ms = begin_utc_ms(wanted - MONTHS_AHEAD)
 
 
 async def _extend(connection: AsyncConnection, table: str, wanted: int) -> None:

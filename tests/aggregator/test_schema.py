@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from appliance.aggregator.database import FILE, Database, migrate
 from appliance.aggregator.ingest import Stored
-from appliance.aggregator.partitions import MONTHS_AHEAD, Months, begin_utc_ms, month_of, name_of
+from appliance.aggregator.partitions import AGAIN_MS, MONTHS_AHEAD, Months, begin_utc_ms, month_of, name_of
 from appliance.aggregator.schema import LARGE, event, metadata, reading
 from appliance.errors import ConfigError, StoreError, StoreTooNew
 from appliance.sync.batch import Knot, Readings
@@ -220,3 +220,16 @@ async def test_an_extension_that_fails_leaves_all_as_it_was(server_database: Dat
     with pytest.raises(Exception, match="already exists"):
         await Months(server_database).extend(NOW)
     assert await partitions(server_database, "reading") == {"before_2015", "2015_2019", "2020_2024", "later"}
+
+
+async def test_who_reads_a_whole_table_holds_up_no_batch(server_database: Database) -> None:
+    """As a backup does; the months are made when it is done."""
+    sender = await Sender().enrol(server_database)
+    worker = ingest(server_database)
+    async with server_database.reading() as connection:
+        await connection.execute(text("LOCK TABLE reception IN ACCESS SHARE MODE"))
+        assert isinstance(await worker.ingest(sender.sealed(1), NOW), Stored)
+        assert isinstance(await worker.ingest(sender.sealed(2), NOW), Stored)
+    assert await partitions(server_database, "reception") == {"before_2015", "2015_2019", "2020_2024", "later"}
+    assert isinstance(await worker.ingest(sender.sealed(3), NOW + AGAIN_MS), Stored)
+    assert name_of(month_of(NOW) + MONTHS_AHEAD) in await partitions(server_database, "reception")
