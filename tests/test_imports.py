@@ -106,7 +106,7 @@ MAY_IMPORT = {
         "appliance.assignment",
         *(
             f"appliance.sync.{p}"
-            for p in ("envelope", "batch", "unpack", "receipt", "answer", "assignments", "identity", "keyfile")
+            for p in ("envelope", "batch", "unpack", "receipt", "answer", "assignments", "identity", "keyfile", "pull")
         ),
         # A bucket of tokens, which knows of no store.
         "appliance.store.limits",

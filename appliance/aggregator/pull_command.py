@@ -1,0 +1,68 @@
+"""`appliance aggregator pull`: fetches what waits at appliances, one address after the other."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from appliance.aggregator.api import utc_ms
+from appliance.aggregator.keys import open_key
+from appliance.aggregator.names import grouped
+from appliance.aggregator.pulling import Fetched, Puller, check_address
+from appliance.aggregator.server import opened
+from appliance.errors import NotDelivered
+
+HINT = "What waits there stays there. See to these, and pull again; the others are done."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes, beside the aggregator's directory."""
+    words = "address of an appliance's page, such as https://meters-7.example.org or http://10.8.0.7:8080"
+    parser.add_argument("addresses", nargs="+", metavar="URL", help=words)
+    words = "file (PEM) with the certificates to trust in place of those that the system knows"
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help=words)
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Pull. Raises UsageError, NotDelivered, sqlalchemy.exc.SQLAlchemyError, OSError."""
+    for address in arguments.addresses:
+        check_address(address)
+    if any(address.startswith("http://") for address in arguments.addresses):
+        sys.stderr.write("Over plain http whoever is on the way can read what comes; what is assigned is not sent.\n")
+    failed = []
+    async with opened(arguments.directory) as database:
+        key = open_key(arguments.directory)
+        async with Puller(database, key, utc_ms, arguments.certificate) as puller:
+            try:
+                for address in arguments.addresses:
+                    fetched = await puller.pull(address)
+                    sys.stdout.write(f"{address}: {_printable(in_words(fetched))}\n")
+                    sys.stdout.flush()
+                    if fetched.words:
+                        failed.append(address)
+            finally:
+                await puller.ingest.refusals.write()
+    if failed:
+        some = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
+        words = f"{len(failed)} of {len(arguments.addresses)} addresses are not done: {some}"
+        raise NotDelivered(words, HINT)
+
+
+def in_words(fetched: Fetched) -> str:
+    """What came from an address."""
+    parts = [grouped(fetched.identity)] if fetched.identity else []
+    if fetched.standing == "approved":
+        parts.append(f"{fetched.stored} batches stored")
+    elif fetched.standing == "waiting":
+        parts.append("waits for your approval; nothing was fetched")
+    elif fetched.standing == "revoked":
+        parts.append("is revoked; nothing was fetched")
+    if fetched.refused:
+        parts.append(f"{fetched.refused} refused")
+    if fetched.words:
+        parts.append(fetched.words)
+    return ", ".join(parts)
+
+
+def _printable(text: str) -> str:
+    """A stranger's words in a line."""
+    return "".join(char if char.isprintable() else "?" for char in text)
