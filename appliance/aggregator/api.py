@@ -70,11 +70,11 @@ class Api:
     ) -> None:
         self.ingest = Ingest(database, key)
         self.load = Load(limits or Limits())
-        self._database = database
-        self._appliances = Appliances(database)
+        self.database = database
+        self.appliances = Appliances(database)
         self._lists = AssignmentLists(database, key)
         self._key = key
-        self._now_utc_ms = now_utc_ms
+        self.now_utc_ms = now_utc_ms
 
     def routes(self) -> list[web.RouteDef]:
         """The table of URLs."""
@@ -138,7 +138,7 @@ class Api:
         return handler
 
     async def _answer(self, asked: str, identity: str) -> bytes:
-        answer = Answer(asked, self._now_utc_ms(), *await regarded(self._database, identity))
+        answer = Answer(asked, self.now_utc_ms(), *await regarded(self.database, identity))
         return seal(ANSWER, pack_answer(answer), self._key)
 
     async def _batches(self, exchange: Exchange) -> None:
@@ -148,7 +148,7 @@ class Api:
                 count += 1
                 if count > MOST_LINES:
                     raise Failed("too_large", f"more than {MOST_LINES} lines")
-                told = await self.ingest.ingest(line, self._now_utc_ms())
+                told = await self.ingest.ingest(line, self.now_utc_ms())
                 if isinstance(told, Stored):
                     await exchange.tell(receipt=told.receipt.decode())
                 elif isinstance(told, Refusal):
@@ -163,13 +163,13 @@ class Api:
 
     async def _enrolments(self, exchange: Exchange) -> None:
         async def enrol(line: bytes) -> None:
-            await self._appliances.enrol(line, self._now_utc_ms())
+            await self.appliances.enrol(line, self.now_utc_ms())
 
         await self._statement(exchange, enrol)
 
     async def _rotations(self, exchange: Exchange) -> None:
         async def rotate(line: bytes) -> None:
-            await self._appliances.rotate(line, self._now_utc_ms())
+            await self.appliances.rotate(line, self.now_utc_ms())
 
         await self._statement(exchange, rotate)
 
@@ -178,7 +178,7 @@ class Api:
         try:
             found = await self._lists.answer(self.ingest.keys, line)
         except Refused as fault:
-            await self.ingest.refusals.note(NO_APPLIANCE, fault.reason, str(fault), line, self._now_utc_ms())
+            await self.ingest.refusals.note(NO_APPLIANCE, fault.reason, str(fault), line, self.now_utc_ms())
             await exchange.tell(refused=fault.reason, words=str(fault))
             return
         if found is not None:
@@ -189,19 +189,19 @@ class Api:
         try:
             await take_in(line)
         except Refused as fault:
-            await self.ingest.refusals.note(NO_APPLIANCE, fault.reason, str(fault), line, self._now_utc_ms())
+            await self.ingest.refusals.note(NO_APPLIANCE, fault.reason, str(fault), line, self.now_utc_ms())
             await exchange.tell(refused=fault.reason, words=str(fault))
             return
         # What it sends next is signed with a key that has just become known.
         await self.ingest.keys.refresh()
-        await exchange.tell(standing=await standing(self._database, _said_by(line)))
+        await exchange.tell(standing=await standing(self.database, _said_by(line)))
 
     async def _public_key(self, _request: web.Request) -> web.Response:
         return web.json_response({"public_key": base64.b64encode(self._key.public_key().public_bytes_raw()).decode()})
 
     async def _health(self, _request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(HEALTHY_WITHIN_S), self._database.reading() as connection:
+            async with asyncio.timeout(HEALTHY_WITHIN_S), self.database.reading() as connection:
                 await connection.execute(select(1))
         except (SQLAlchemyError, OSError) as fault:
             log.warning("database fault=%s: %s", type(fault).__name__, _first_line(fault))

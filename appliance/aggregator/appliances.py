@@ -186,6 +186,13 @@ class Appliances:
         async with self._database.reading() as connection:
             return [Appliance(*row) for row in await connection.execute(question)]
 
+    async def one(self, identity: str) -> Appliance | None:
+        """The appliance of that identity; None if none has enrolled."""
+        question = select(*(appliance.c[name] for name in Appliance._fields)).where(appliance.c.identity == identity)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(question)).first()
+        return None if row is None else Appliance(*row)
+
     async def _known(self, connection: AsyncConnection, identity: str) -> Any:
         known = await _find(connection, identity) if _IDENTITY.fullmatch(identity) else None
         if known is None:

@@ -208,8 +208,8 @@ def refuse_unless_believed(state: str, is_key_revoked: bool) -> None:
         raise Refused("not_approved", "the appliance is not approved yet")
 
 
-async def gaps(database: Database) -> list[Gap]:
-    """All gaps, the oldest first."""
+async def gaps(database: Database, identity: str | None = None) -> list[Gap]:
+    """The gaps of all appliances, or of one, the oldest first."""
     columns = waiting_batch.c
     since = func.min(columns.received_utc_ms)
     question = (
@@ -221,6 +221,8 @@ async def gaps(database: Database) -> list[Gap]:
         .group_by(appliance.c.identity, chain.c.epoch, chain.c.sequence)
         .order_by(since, appliance.c.identity, chain.c.epoch)
     )  # fmt: skip
+    if identity is not None:
+        question = question.where(appliance.c.identity == identity)
     async with database.reading() as connection:
         rows = (await connection.execute(question)).all()
     found = []

@@ -21,6 +21,8 @@ from appliance.aggregator.admission import Load
 from appliance.aggregator.api import Api
 from appliance.aggregator.database import Database, migrate
 from appliance.aggregator.keys import open_key
+from appliance.aggregator.pages import site
+from appliance.aggregator.pages.parts import Centre
 from appliance.aggregator.refusals import WRITE_EVERY_S, Refusals
 from appliance.aggregator.settings import FILE, Settings, Web, read
 from appliance.aggregator.tls import Certificate
@@ -80,10 +82,12 @@ async def opened(directory: Path) -> AsyncIterator[Database]:
 
 @contextlib.asynccontextmanager
 async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serve the API while entered; yields the port. Raises ConfigError when the address or port cannot be had."""
-    app = web.Application(middlewares=[api.admit])
+    """Serve API and pages while entered; yields the port. Raises ConfigError when the address or port cannot be had."""
+    app = web.Application(middlewares=site.middlewares(api.admit))
     app.add_routes(api.routes())
     app.on_response_prepare.append(_add_headers)
+    centre = Centre(database=api.database, appliances=api.appliances, ingest=api.ingest, now_utc_ms=api.now_utc_ms)
+    site.set_up(app, centre, where.names)
     runner = web.AppRunner(app, shutdown_timeout=STOPS_WITHIN_S)
     await runner.setup()
     assert runner.server is not None

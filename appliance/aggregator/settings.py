@@ -27,6 +27,12 @@ class Web:
         words="an address or host name",
     )
     port: int = setting(8443, "TCP port to listen on; 0 takes a free one.", low=0, high=65535)
+    names: tuple[str, ...] = setting(
+        (),
+        "Host names by which operators open the pages, beside this machine's own; appliances may use any.",
+        pattern=r"[A-Za-z0-9.-]{1,253}",
+        words="a list of host names",
+    )
     plain: bool = setting(False, "Serve without TLS on other addresses than the loopback, too.")
 
     @property

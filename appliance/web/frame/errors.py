@@ -10,6 +10,8 @@ from appliance.web.frame.rendering import html
 
 log = logging.getLogger(__name__)
 
+KEPT = {"Allow", "Retry-After"}
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
@@ -29,8 +31,8 @@ async def show_errors(
         if fault.status < 400:
             raise
         response = html(request, "error.html", ErrorPage(fault.status), fault.status)
-        if isinstance(fault, web.HTTPMethodNotAllowed):
-            response.headers["Allow"] = ", ".join(sorted(fault.allowed_methods))
+        for name in KEPT.intersection(fault.headers):
+            response.headers[name] = fault.headers[name]
         return response
     except ConnectionError:
         # The browser went away: nobody is left to tell.
