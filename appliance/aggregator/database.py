@@ -193,7 +193,10 @@ def _postgresql(address: str) -> AsyncEngine:
         raise ConfigError(f"the database's address has {strange[0]!r:.40}, which is no parameter of it", _ADDRESS)
     # A server that takes a connection and says nothing more holds nobody up for longer.
     waits = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
-    return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, connect_args=waits)
+    try:
+        return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, connect_args=waits)
+    except ArgumentError as fault:
+        raise ConfigError(f"the database's address: {fault}", _ADDRESS) from None
 
 
 _ADDRESS = "Write it like postgresql://user:password@host:5432/name, or leave it out to keep all in the data directory."

@@ -101,6 +101,47 @@ def running(*, fsync: bool = False) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Standby:
+    """A server that follows another one, synchronously; `promote` it when that is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def promote(self) -> None:
+        """Let it take writes from now on."""
+        command = [*_as_user(), str(programs() / "pg_ctl"), "promote", "-D", str(self.folder / "data")]
+        subprocess.run(command, cwd=self.folder, capture_output=True, check=True, timeout=60)
+
+
+@contextlib.contextmanager
+def standby_of(server: Server) -> Iterator[Standby]:
+    """A standby, which `server` waits for with each commit from now on."""
+    binaries, as_user = programs(), _as_user()
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        if as_user:
+            shutil.chown(folder, USER)
+        data = folder / "data"
+        copy = [*as_user, str(binaries / "pg_basebackup"), "-h", str(server.folder), "-U", USER, "-D", str(data)]
+        options = ["-R", "-X", "stream", "--checkpoint=fast", "--no-sync"]
+        subprocess.run([*copy, *options], cwd=folder, capture_output=True, check=True, timeout=120)
+        settings = (*SETTINGS, "fsync=off", f"unix_socket_directories={folder}")
+        words = [word for setting in settings for word in ("-c", setting)]
+        with (folder / "log").open("wb") as log:
+            command = [*as_user, str(binaries / "postgres"), "-D", str(data), *words]
+            process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        try:
+            asyncio.run(_answering(folder, process))
+            server.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            server.run("SELECT pg_reload_conf()")
+            yield Standby(folder)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 async def _answering(folder: Path, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers. Raises Unavailable."""
     for _ in range(10 * STARTS_WITHIN_S):
