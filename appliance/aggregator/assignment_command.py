@@ -40,9 +40,7 @@ async def run_assign(arguments: argparse.Namespace) -> None:
         assigned = await lists.assign(identity, meters, utc_ms())
     count = {0: "No meters are", 1: "1 meter is"}.get(assigned.meters, f"{assigned.meters} meters are")
     if assigned.is_new:
-        _say(
-            f"{count} assigned to {grouped(identity)} now, version {assigned.version}. It is told with its next batch."
-        )
+        _say(f"{count} assigned to {grouped(identity)} now, as version {assigned.version}. Its next answer says so.")
     else:
         _say(f"{count} assigned to {grouped(identity)}, as before: version {assigned.version} stays.")
 

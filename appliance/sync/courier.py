@@ -22,7 +22,7 @@ from appliance.sync.assignments import MOST_LINE_BYTES, question
 from appliance.sync.outbox import Name
 from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Outcome, Taking
-from appliance.sync.transport import MOST_ANSWER_BYTES, Link, Told
+from appliance.sync.transport import HINT_KEY, MOST_ANSWER_BYTES, Link, Told
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,6 @@ HINT_WAITING = "Tell the operator the number and the code. What waits is kept, a
 HINT_REVOKED = "Ask the operator why. What waits is kept; a USB stick carries no more than this link does."
 HINT_REFUSED = "Ask the operator, who sees the refusal and its reason. What waits is kept, and is tried again."
 HINT_GAP = "Ask the operator to give the gap up; what waits behind it is kept on both sides until then."
-HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
 HINT_ASSIGNED = "Tell the operator. The assignments of before stay in force; newer ones are asked for again."
 
 

@@ -30,6 +30,8 @@ CONNECT_S, READ_S = 20.0, 60.0
 MOST_ANSWER_BYTES = 4_096
 LONGEST_RETRY_S = 3_600.0
 
+HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
+
 
 @dataclass(slots=True)
 class Told:
@@ -94,8 +96,11 @@ class Link:
                     found = unpack_answer(opened(read(answer.encode()), ANSWER, self.keys))
                     if found.nonce == asked:
                         told.answer, told.heard_s = found, time.monotonic()
-        except (ValueError, RecursionError, Refused) as fault:
-            raise NotDelivered(f"{self.address} says what cannot be believed: {fault}"[:300]) from None
+        except Refused as fault:
+            what = "does not answer with its key" if fault.reason == "unknown_key" else f"is not believed: {fault}"
+            raise NotDelivered(f"{self.address} {what}"[:300], HINT_KEY) from None
+        except (ValueError, RecursionError) as fault:
+            raise NotDelivered(f"{self.address} says what cannot be understood: {fault}"[:300], HINT_KEY) from None
 
     async def _connected(self) -> aiohttp.ClientSession:
         if self._session is None:
