@@ -13,10 +13,11 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from appliance.aggregator import assignment_command, certificate, settings
+from appliance.aggregator import assignment_command, certificate, operator_command, pull_command, settings
 from appliance.aggregator.api import utc_ms
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.assignments import AssignmentLists
+from appliance.aggregator.backup import commands as backup
 from appliance.aggregator.chains import Gap
 from appliance.aggregator.database import Database
 from appliance.aggregator.fleet import Member, fleet
@@ -59,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
     ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
     ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
+    pulling = _action(actions, "pull", pull_command.run, "fetch what waits at appliances that can be reached")
+    pull_command.add_arguments(pulling)
+    saving = _action(actions, "backup", backup.run_backup, "write all that the aggregator is into one encrypted file")
+    backup.add_backup_arguments(saving)
+    restoring = _action(actions, "restore", backup.run_restore, "make an aggregator of a backup")
+    backup.add_restore_arguments(restoring)
     assigning = _action(actions, "assign", assignment_command.run_assign, "assign the meters of a list to an appliance")
     assignment_command.add_assign_arguments(assigning)
     words = "print the list of what is assigned to an appliance"
@@ -66,10 +73,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     assignment_command.add_assignments_arguments(assigned)
     testing = _action(actions, "loadtest", loadtest.run, "how many appliances an aggregator on this machine serves")
     loadtest.add_arguments(testing)
-    for one in (running, listing, approve, revoke, give_up, token, ingest, assigning, assigned):
-        one.add_argument(
-            "--directory", type=Path, default=Path(), metavar="DIR", help="the aggregator's directory (default: here)"
-        )
+    operators = _action(actions, "operator", operator_command.run, "say who may log in at the pages")
+    operator_command.add_arguments(operators, _add_directory)
+    for one in (running, listing, approve, revoke, give_up, token, ingest, pulling, saving, assigning, assigned):
+        _add_directory(one)
+
+
+def _add_directory(parser: argparse.ArgumentParser) -> None:
+    words = "the aggregator's directory (default: here)"
+    parser.add_argument("--directory", type=Path, default=Path(), metavar="DIR", help=words)
 
 
 def _action(actions: Any, name: str, act: Action, summary: str) -> argparse.ArgumentParser:
