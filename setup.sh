@@ -3,7 +3,7 @@
 #
 #   setup.sh run      Python packages the appliance needs            (requirements.lock)
 #   setup.sh check    and those of the tests and checks              (requirements-dev.lock)
-#   setup.sh test     and the tests' system packages: a C compiler, a browser and PostgreSQL
+#   setup.sh test     and the tests' system packages: a C compiler, a browser, PostgreSQL, ip and tc
 #
 # Debian packages are installed where we may (as root, or by sudo without a password); where we may not,
 # the script names what is missing and the command that installs it. PYTHON chooses the interpreter, POSTGRESQL the
@@ -124,6 +124,7 @@ case ${1:-} in
     test)
         compiles || need 'gcc libc6-dev' 'a C compiler: the tests build a stand-in for the dongle with it'
         command -v chromium >/dev/null 2>&1 || need chromium 'a browser: the tests look at the live page with it'
+        command -v tc >/dev/null 2>&1 || need iproute2 'ip and tc: the tests make a slow link between two hosts with them'
         has_postgresql || need postgresql 'PostgreSQL: the tests of the aggregator ask it everything, too'
         make_venv requirements-dev.lock
         ;;

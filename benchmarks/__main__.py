@@ -1,6 +1,6 @@
-"""The numbers of the receiver and of the store: `python -m benchmarks`, or `make bench`.
+"""The numbers of the receiver, of the store and of delivery: `python -m benchmarks`, or `make bench`.
 
-With names of parts (`receiver`, `store`, `powercuts`) only these are measured. Scenes are made from the seeds given, by
+With names of parts (`receiver`, `store`, `powercuts`, `delivery`) only these are measured. Scenes are made from the seeds given, by
 the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what was measured beside what
 must be and what is aimed at; exits with 1 when a must is missed.
 """
@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import asking, month, rate, scenes, size, writing
+from benchmarks import asking, month, offline, rate, scenes, size, writing
+from benchmarks.conservation import campaign as conservation
+from benchmarks.conservation.check import Lost
 from benchmarks.cost import peak_memory_mb, processor_ratio
 from benchmarks.hearing import Heard, hear, listen
 from benchmarks.powercuts import campaign
@@ -172,7 +174,29 @@ def store(arguments: argparse.Namespace) -> list[Row]:
     ]
 
 
+def delivery(arguments: argparse.Namespace) -> list[Row]:
+    quick = arguments.quick
+    try:
+        tally = conservation.measure(arguments.seed, quick=quick)
+    except Lost as fault:
+        raise SystemExit(f"readings were not conserved: {fault}") from None
+    rows = [
+        Row("readings that arrived, each once", "", 3e3 if quick else 1e5, 1e5, tally.readings, at_least=True),
+        Row("faults on their way", "", 40 if quick else 1_000, 1_000, tally.faults, at_least=True),
+    ]
+    if quick:
+        return rows
+    try:
+        caught_up = offline.measure(days=30, meters=20, rate_kbit=256, cuts_s=(2.0, 10.0))
+        share = 100 * caught_up.link_used
+        rows.append(Row("a month offline, link of 256 kbit/s used", "%", 80, 95, share, at_least=True))
+    except offline.Unavailable as fault:
+        print(f"  not measured: {fault}", file=sys.stderr)
+    return rows
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
+    "delivery": delivery,
     "powercuts": power_cuts,
     "receiver": receiver,
     "store": store,
@@ -180,7 +204,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the receiver and the store.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure receiver, store and delivery.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default all)")
     parser.add_argument("--seed", type=int, default=1, help="makes the scenes (default 1)")
     parser.add_argument("--quick", action="store_true", help="small scenes and a minute of noise: a rough idea")

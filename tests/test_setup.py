@@ -123,7 +123,7 @@ def test_without_the_right_it_names_what_is_missing_and_the_command(machine: Mac
     assert "gcc" in done.stderr
     command = (
         "sudo apt-get update && sudo apt-get install --no-install-recommends gcc libc6-dev chromium"
-        " postgresql python3.11-venv"
+        " iproute2 postgresql python3.11-venv"
     )
     assert command in done.stderr
     assert machine.calls == ""

@@ -2,28 +2,9 @@
 
 import argparse
 import sys
-from dataclasses import replace
 
-from benchmarks.conservation.campaign import LONG, QUICK, Tally
+from benchmarks.conservation.campaign import measure
 from benchmarks.conservation.check import Lost
-
-
-def measure(seed: int, *, quick: bool = False, postgresql: bool = False) -> Tally:
-    """The long campaign, or a quick one, with its progress on standard error. Raises Lost."""
-    from tests.aggregator.postgresql import running
-
-    campaign = QUICK if quick else LONG
-
-    def show(tally: Tally) -> None:
-        print(f"\r  faults: {tally.faults} of {campaign.faults}", end="", file=sys.stderr, flush=True)
-
-    try:
-        if postgresql:
-            with running() as server:
-                return replace(campaign, workers=2).run(seed, server.new_database(), show)
-        return campaign.run(seed, "", show)
-    finally:
-        print(file=sys.stderr)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ import tempfile
 from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from appliance.aggregator.appliances import Appliances
@@ -22,6 +22,7 @@ from appliance.sync.identity import open_identity
 from benchmarks.conservation.check import Heard, Life, Lost, check
 from benchmarks.conservation.life import BEGIN_UTC_MS, EVERY_S, METERS
 from benchmarks.conservation.network import Network
+from tests.aggregator.postgresql import running
 
 MEMORY = Path("/dev/shm")
 OUTAGE_S = 600
@@ -73,6 +74,22 @@ class Tally:
 
 LONG = Campaign()
 QUICK = Campaign(appliances=3, readings=1_000, faults=40, every_s=1.5, pace_s=0.1)
+
+
+def measure(seed: int, *, quick: bool = False, postgresql: bool = False) -> Tally:
+    """The long campaign, or a quick one, with its progress on standard error. Raises Lost."""
+    campaign = QUICK if quick else LONG
+
+    def show(tally: Tally) -> None:
+        print(f"\r  faults: {tally.faults} of {campaign.faults}", end="", file=sys.stderr, flush=True)
+
+    try:
+        if postgresql:
+            with running() as server:
+                return replace(campaign, workers=2).run(seed, server.new_database(), show)
+        return campaign.run(seed, "", show)
+    finally:
+        print(file=sys.stderr)
 
 
 class Box:
