@@ -82,6 +82,7 @@ MAY_IMPORT = {
     ),
     "appliance.web": (
         *NOUNS,
+        "appliance.assignment",
         "appliance.clock",
         "appliance.timeline",
         "appliance.config",

@@ -74,8 +74,8 @@ class Parts:
 
     @property
     def edition(self) -> str:
-        """Differs when rows that a page has are to be replaced: other data was restored, or UTC is known better."""
-        return self.editions.name(self.store.ledger, self.store.clock.timeline)
+        """Differs when the rows of a page are to be replaced: other data, UTC known better, or other assignments."""
+        return self.editions.name(self.store.ledger, self.store.clock.timeline, self.store.assigned)
 
 
 PARTS = web.AppKey("PARTS", Parts)

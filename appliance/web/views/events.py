@@ -107,7 +107,7 @@ class _Page:
             self._refresh_at_s = now_s + REFRESH_S
         rows = []
         for meter in islice(ledger.since(0 if everything else since), MOST_ROWS):
-            row = meter_row(meter, times)
+            row = meter_row(parts, meter, times)
             if meter.revision > since or self._rates.get(row.dom_id) != row.per_hour:
                 self._rates[row.dom_id] = row.per_hour
                 rows.append(row)

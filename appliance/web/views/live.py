@@ -1,14 +1,16 @@
 """The first page: the meters heard, and what the radio does. `events.py` keeps it live."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from aiohttp import web
 
+from appliance.assignment import Assignment
 from appliance.model import ReceiverState
 from appliance.store.ledger import Meter
 from appliance.store.retention import FULL, OVER
+from appliance.store.writer import Store
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import Shown, Times
@@ -21,11 +23,16 @@ MOST_REASONS = 6
 # Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
 MOST_ROWS = 1000
 LONGEST_SOURCE = 80
+MOST_MISSING = 8
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class MeterRow:
-    """For _meters.html: one row. `per_hour` counts messages; `level` is "weak", "fair" or "good"."""
+    """For _meters.html: one row. `per_hour` counts messages; `level` is "weak", "fair" or "good".
+
+    `name` and `address` are those of an assigned meter, else empty.
+    """
 
     dom_id: str
     protocol: str
@@ -44,6 +51,8 @@ class MeterRow:
     tamper_phy: int | None
     tamper_enc: int | None
     tamper_changed: Shown | None
+    name: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,8 @@ class StatusArea:
     `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after,
     `room_trouble` why there is too little room though all history that may go has gone; empty if that is not so.
     `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds it, None
-    where they are well known; `unconfirmed`: no source has told the time since the machine was started.
+    where they are well known; `unconfirmed`: no source has told the time since the machine was started. Of the
+    `expected` meters that are assigned here `expected_heard` were heard in the last day; some of the `missing` ones.
     """
 
     wrong: tuple[str, ...]
@@ -96,6 +106,10 @@ class StatusArea:
     doubt: str | None
     unconfirmed: bool
     strips: list[Strip]
+    expected: int
+    expected_heard: int
+    missing: Sequence[Assignment]
+    more_missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +157,17 @@ def live_page(parts: Parts, sort: str) -> LivePage:
         sort=sort,
         sorts=tuple((name, label) for name, (label, _) in SORTS.items()),
         status=status_area(parts, times),
-        rows=[meter_row(meter, times) for meter in meters],
+        rows=[meter_row(parts, meter, times) for meter in meters],
         heard=len(ledger),
     )
 
 
-def meter_row(meter: Meter, times: Times) -> MeterRow:
+def meter_row(parts: Parts, meter: Meter, times: Times) -> MeterRow:
     """A meter as the table shows it."""
     snr_db = meter.snr_db
     level = "" if snr_db is None else "weak" if snr_db < WEAK_DB else "fair" if snr_db < FAIR_DB else "good"
     key = meter.key
+    assigned = parts.store.assigned.of(key)
     return MeterRow(
         dom_id=f"m-{key.protocol}-{key.meter_id}{'-simulated' if key.simulated else ''}",
         protocol=key.protocol,
@@ -171,6 +186,8 @@ def meter_row(meter: Meter, times: Times) -> MeterRow:
         tamper_phy=meter.tamper_phy,
         tamper_enc=meter.tamper_enc,
         tamper_changed=None if meter.tamper_changed_at is None else times.at(meter.tamper_changed_at),
+        name=assigned.name if assigned else "",
+        address=assigned.address if assigned else "",
     )
 
 
@@ -180,6 +197,8 @@ def status_area(parts: Parts, times: Times) -> StatusArea:
     health = parts.health()
     storage = parts.storage
     history = health["history"].reason if "history" in health else ""
+    expected = parts.store.assigned.meters
+    missing = missing_meters(parts.store, times)
     return StatusArea(
         wrong=tuple(map(str, parts.wrong)),
         config_file=parts.config_file,
@@ -194,7 +213,21 @@ def status_area(parts: Parts, times: Times) -> StatusArea:
         doubt=times.doubt,
         unconfirmed=times.moment.source == "estimate",
         strips=[_strip(receiver) for receiver in receivers],
+        expected=len(expected),
+        expected_heard=len(expected) - len(missing),
+        missing=missing[:MOST_MISSING],
+        more_missing=max(0, len(missing) - MOST_MISSING),
     )
+
+
+def missing_meters(store: Store, times: Times) -> list[Assignment]:
+    """The assigned meters of which nothing was heard in the last day."""
+    assigned = store.assigned
+    if not assigned.meters:
+        return []
+    since_at = store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
+    heard = assigned.among(meter.key for meter in store.ledger.meters if meter.last_at >= since_at)
+    return [meter for meter in assigned.meters if meter not in heard]
 
 
 def _strip(receiver: ReceiverState) -> Strip:
