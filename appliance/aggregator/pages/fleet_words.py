@@ -6,7 +6,7 @@ FILTERS = {
     "silent": "silent",
     "gaps": "with gaps",
     "refused": "refused lately",
-    "revoked": "revoked",
+    "revoked": "revoked so far",
 }
 ORDERS = {"need": "need", "name": "name", "heard": "last heard of", "lag": "lag", "new": "enrolled last"}
 STATES = ("waiting", "approved", "silent", "revoked")

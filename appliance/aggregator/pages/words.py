@@ -63,5 +63,5 @@ DYNAMIC = (
     *STATES,
     *(text for texts in REASONS.values() for text in texts),
     *UNEXPLAINED,
-    "this machine",
+    *("this machine", "claim code"),
 )
