@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
+from appliance.aggregator.assignments import AssignmentLists
 from appliance.aggregator.database import FILE, Database, migrate
 from appliance.aggregator.ingest import Stored
 from appliance.aggregator.partitions import AGAIN_MS, MONTHS_AHEAD, Months, begin_utc_ms, month_of, name_of
@@ -19,7 +20,7 @@ from appliance.errors import ConfigError, StoreError, StoreTooNew
 from appliance.sync.batch import Knot, Readings
 from tests.aggregator.conftest import TEMPLATE
 from tests.aggregator.postgresql import Server
-from tests.aggregator.street import NOW, Sender, ingest, rows
+from tests.aggregator.street import CENTRE, NOW, Sender, ingest, rows
 from tests.sync.made_batch import HOUR_MS, UTC_MS
 from tests.sync.made_batch import batch as made_batch
 
@@ -102,6 +103,8 @@ def test_each_old_version_is_migrated(version: str, tmp_path: Path, request: pyt
             assert await connection.run_sync(differences) == []
         assert [r["consumption"] for r in await rows(database, reading, "ms")] == [31_160, 7, 31_163]
         sender = Sender()
+        listed = await AssignmentLists(database, CENTRE).assigned(sender.identity)
+        assert [meter.name for meter in listed] == ([] if version < "0002" else ["Calle 5, 12", "Pozo"])
         answers = [await ingest(database).ingest(sender.sealed(n), NOW) for n in (1, 2)]
         assert all(isinstance(answer, Stored) for answer in answers)
         await database.close()
