@@ -1,8 +1,8 @@
 """The numbers of the receiver, of the store and of delivery: `python -m benchmarks`, or `make bench`.
 
-With names of parts (`receiver`, `store`, `powercuts`, `delivery`) only these are measured. Scenes are made from the seeds
-given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what was measured
-beside what must be and what is aimed at; exits with 1 when a must is missed.
+With names of parts (`receiver`, `store`, `powercuts`, `delivery`) only these are measured. Scenes are made from the
+seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what was
+measured beside what must be and what is aimed at; exits with 1 when a must is missed.
 """
 
 import argparse

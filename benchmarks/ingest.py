@@ -5,7 +5,7 @@ sealed before the clock starts. Two worker processes, as many as cores, share ou
 at a time; SQLite has one worker. Beside it, in the same run, the rows of as many batches go into the same tables of a
 database of their own by `executemany`, or by COPY, and nothing else, a transaction for each batch.
 
-`--deep` goes on until so many million readings are stored, and prints the rate on the way: it is to be flat.
+`--curve` goes on until so many million readings are stored, and measures on the way (`ingest_curve.py`).
 """
 
 import argparse
@@ -103,7 +103,7 @@ def batches(number: int, first: int, last: int, previous: str) -> Iterator[tuple
         yield seal(BATCH, payload, key), previous
 
 
-async def _ready(place: Place, appliances: int) -> None:
+async def ready(place: Place, appliances: int) -> None:
     """A migrated database that knows and believes the appliances."""
     database = Database(place)
     await migrate(database.engine)
@@ -224,43 +224,30 @@ def measure(place: Place, raw_place: Place, *, appliances: int, quarters: int) -
     """Ingest so much into a new database, and the same rows into another."""
     lines = [[line for line, _ in batches(n, 0, quarters, NO_BATCH)] for n in range(1, appliances + 1)]
     readings = appliances * quarters * METERS * READINGS_EACH
-    asyncio.run(_ready(place, appliances))
+    asyncio.run(ready(place, appliances))
     seconds = _timed(place, lines)
     found = asyncio.run(_rows(place))
     stored = sum(len(rows_of[reading]) for rows_of in found)
     if stored != readings:
         raise SystemExit(f"{stored} readings are stored of {readings}")
-    asyncio.run(_ready(raw_place, 1))
+    asyncio.run(ready(raw_place, 1))
     asyncio.run(_same_meters(place, raw_place))
     raw_s = asyncio.run(_raw(raw_place, found))
     return Rate(readings, readings / seconds, readings / raw_s)
-
-
-def deepen(name: str, place: Place, *, appliances: int, quarters: int, millions: float) -> None:
-    """Ingest on and on, and print the rate by how much is stored."""
-    asyncio.run(_ready(place, appliances))
-    previous = [NO_BATCH] * (appliances + 1)
-    stored, done = 0, 0
-    while stored < millions * 1e6:
-        lines = []
-        for number in range(1, appliances + 1):
-            sealed = list(batches(number, done, done + quarters, previous[number]))
-            previous[number] = sealed[-1][1]
-            lines.append([line for line, _ in sealed])
-        seconds = _timed(place, lines)
-        readings = appliances * quarters * METERS * READINGS_EACH
-        print(f"  {name}, with {stored / 1e6:.2f} million stored: {readings / seconds:,.0f} readings/s", flush=True)
-        stored, done = stored + readings, done + quarters
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--appliances", type=int, default=40)
     parser.add_argument("--quarters", type=int, default=8)
-    parser.add_argument("--deep", type=float, metavar="MILLIONS", help="go on until so many readings are stored")
+    parser.add_argument("--curve", type=int, metavar="MILLIONS", help="go on until so many readings are stored")
+    parser.add_argument("--draw", type=Path, metavar="FILE", help="draw the curves into this SVG or PNG")
+    setting = "of PostgreSQL, such as max_wal_size=16GB; any number of times"
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help=setting)
     parser.add_argument("--sqlite", action="store_true")
     parser.add_argument("--postgresql", action="store_true")
     args = parser.parse_args()
+    from benchmarks import ingest_curve
     from tests.aggregator.postgresql import running
 
     both = not (args.sqlite or args.postgresql)
@@ -270,17 +257,21 @@ def main() -> None:
         if both or args.sqlite:
             places["SQLite"] = (folder / "ingest", folder / "raw")
         if both or args.postgresql:
-            server = stack.enter_context(running(fsync=True))
+            server = stack.enter_context(running(fsync=True, settings=args.settings))
             places["PostgreSQL"] = (server.new_database(), server.new_database())
+        curves: dict[str, list[ingest_curve.Point]] = {}
         for name, (place, raw_place) in places.items():
-            if args.deep:
-                deepen(name, place, appliances=args.appliances, quarters=args.quarters, millions=args.deep)
+            if args.curve:
+                print(name)
+                curves[name] = asyncio.run(ingest_curve.Curve(place).points(args.curve))
                 continue
             rate = measure(place, raw_place, appliances=args.appliances, quarters=args.quarters)
             print(
                 f"  {name}: {rate.ingest_per_s:,.0f} readings/s verified and stored, raw {rate.raw_per_s:,.0f}/s,"
                 f" ratio {rate.ratio:.2f}"
             )
+        if curves and args.draw:
+            ingest_curve.draw(curves, args.draw)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.powercuts` cuts the store's power some 1,000 times.
+"""`python -m benchmarks.powercuts` cuts the power of store and outbox some 1,500 times.
 
 With the DIRECTORY that a failure named it checks once more what that cut had left.
 """

@@ -1,4 +1,4 @@
-"""A thousand power cuts of the store: several lives cut where they were recorded, and one killed again and again."""
+"""A thousand power cuts of store and outbox: lives cut where they were recorded, and one killed again and again."""
 
 import sys
 import tempfile
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.powercuts.cuts import Tally, cut_power, kill
+from benchmarks.powercuts.cuts import Subject, Tally, cut_power, kill
+from benchmarks.powercuts.outbox import TheOutbox
 from benchmarks.powercuts.store import Store
 
 # A file system in memory, where there is one: thousands of directories are made.
@@ -19,13 +20,16 @@ KILLED_BUDGET_BYTES = 2_600_000
 
 @dataclass(frozen=True)
 class Campaign:
-    """So many lives of so many hours, each cut `cuts` times and of these `recoveries` again; and so many SIGKILLs.
+    """So many lives of the store, each cut `cuts` times and of these `recoveries` again; and so many SIGKILLs.
+
+    As many times each of the lives of the outbox, `outboxes`, is cut.
 
     The data directories get these `budgets` in bytes, in turn: with the first nothing has to go in four hours, with the
     second history is thinned and some of it dropped.
     """
 
     lives: int = 5
+    outboxes: int = 2
     hours: float = 4.0
     cuts: int = 160
     recoveries: int = 3
@@ -36,7 +40,7 @@ class Campaign:
     @property
     def total(self) -> int:
         """How many cuts these are."""
-        return self.lives * (self.cuts + self.recoveries * self.per_recovery) + self.kills
+        return (self.lives + self.outboxes) * (self.cuts + self.recoveries * self.per_recovery) + self.kills
 
     def run(self, seed: int, progress: Callable[[Tally], None] = lambda tally: None) -> Tally:
         """Make them all. Raises Lost when the store fails without a cut, Unrecorded when it escapes the recorder."""
@@ -46,8 +50,9 @@ class Campaign:
             progress(earlier.joined(part))
 
         with _memory() as work:
-            for n in range(self.lives):
-                life = Store(seed + n, self.hours, self.budgets[n % len(self.budgets)])
+            lives: list[Subject] = [TheOutbox(seed + n, self.hours) for n in range(self.outboxes)]
+            lives += [Store(seed + n, self.hours, self.budgets[n % len(self.budgets)]) for n in range(self.lives)]
+            for n, life in enumerate(lives):
                 part = cut_power(
                     life, work, seed + n, self.cuts, self.recoveries, self.per_recovery, partial(shown, tally)
                 )
@@ -57,7 +62,7 @@ class Campaign:
 
 
 LONG = Campaign()
-QUICK = Campaign(lives=1, hours=2.0, cuts=80, recoveries=1, kills=10, budgets=(2_400_000,))
+QUICK = Campaign(lives=1, outboxes=1, hours=2.0, cuts=80, recoveries=1, kills=10, budgets=(2_400_000,))
 
 
 def measure(seed: int, *, quick: bool = False) -> Tally:

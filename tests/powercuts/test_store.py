@@ -1,4 +1,4 @@
-"""The store under power cuts, in short; `make bench` makes a thousand of them."""
+"""Store and outbox under power cuts, in short; `make bench` makes a thousand of them."""
 
 import shutil
 import sys
@@ -17,10 +17,10 @@ pytestmark = pytest.mark.skipif(
     shutil.which("cc") is None or not sys.platform.startswith("linux"), reason="needs a C compiler and Linux"
 )
 
-SHORT = Campaign(lives=1, hours=2.0, cuts=50, recoveries=1, per_recovery=10, kills=3, budgets=(2_400_000,))
+SHORT = Campaign(lives=1, outboxes=1, hours=2.0, cuts=50, recoveries=1, per_recovery=10, kills=3, budgets=(2_400_000,))
 
 
-def test_the_store_survives_every_power_cut() -> None:
+def test_store_and_outbox_survive_every_power_cut() -> None:
     tally = SHORT.run(seed=1)
     assert tally.cuts == tally.survived == SHORT.total, "\n".join(tally.complaints)
     assert tally.lost_s <= 60
