@@ -8,7 +8,8 @@ A stick is what anybody hands over: files are bounded, nothing but plain files i
 no more than what comes by HTTP. What lies there already stays, for other batches and appliances.
 """
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ RECEIPTS, ASSIGNED = "receipts.jsonl", "assignments.jsonl"
 # In the order in which they are taken in: who it is, by which key, what it has to say.
 ENDINGS = (".enrolment", ".rotation", ".batch")
 MOST_KEPT_BYTES = 64 << 20
+MOST_DEPTH = 12
 
 
 class Outcome(NamedTuple):
@@ -38,7 +40,7 @@ class Stick:
     """A folder whose files are taken in. Raises OSError where the folder cannot be read."""
 
     def __init__(self, folder: Path, ingest: Ingest, appliances: Appliances) -> None:
-        found = [path for path in sorted(folder.rglob("*")) if path.suffix in ENDINGS and _is_plain(path)]
+        found = [path for path in _below(folder) if path.suffix in ENDINGS]
         self.files = sorted(found, key=lambda path: (ENDINGS.index(path.suffix), path))
         self._ingest = ingest
         self._appliances = appliances
@@ -116,6 +118,19 @@ def _add(path: Path, lines: list[bytes]) -> Path:
     # Whoever carries the stick on is another user.
     write(path, b"".join(line + b"\n" for line in kept), 0o644)
     return path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The plain files in a folder and those in it, as deep as anybody means it. Raises OSError."""
+    folders = [(folder, 0)]
+    while folders:
+        inner, depth = folders.pop()
+        with os.scandir(inner) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and depth < MOST_DEPTH:
+                    folders.append((Path(entry.path), depth + 1))
+                elif entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path)
 
 
 def _is_plain(path: Path) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -76,7 +76,7 @@ class Gate:
             raise
         return pull
 
-    async def answer(self, pull: Pull, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def answer(self, pull: Pull, lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """Take in what a pull has brought; then who this is, if asked, what waits, and how much is left to come.
 
         Raises Busy, StoreError, OSError, and what `lines` raises.

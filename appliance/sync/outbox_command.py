@@ -24,7 +24,7 @@ from appliance.sync.unpack import unpack
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
-    listing = actions.add_parser("list", help="say how much waits, and since when")
+    listing = actions.add_parser("list", help="say how much waits, since when, and whose it is")
     exporting = actions.add_parser("export", help="put what waits on a USB stick, for 'appliance aggregator ingest'")
     exporting.add_argument("folder", type=Path, metavar="DIR", help="folder where the stick is mounted")
     for one in (listing, exporting):
@@ -53,6 +53,8 @@ def _list(directory: Path) -> None:
     names = waiting_in(directory)
     size = sum(_size(directory / OUTBOX / name.file) for name in names)
     _say(f"{_amount(names, size)}{_span(directory / OUTBOX, names)}")
+    identity = seen_identity(directory)
+    _say(f"appliance {identity.fingerprint}, code for the operator {identity.claim_code}")
 
 
 def _export(directory: Path, site_name: str, root: Path) -> None:

@@ -227,6 +227,19 @@ def test_a_folder_that_is_no_stick(centre: Path, tmp_path: Path, capsys: pytest.
         assert said in capsys.readouterr().err
 
 
+def test_traps_on_a_stick_are_passed_over(centre: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stick = tmp_path / "stick"
+    deep = stick.joinpath(*["d"] * 40)
+    deep.mkdir(parents=True)
+    (deep / "000001-00000001.batch").write_text("too deep to be meant")
+    (stick / "loop").symlink_to(stick)
+    (stick / "a.batch").symlink_to(centre / FILE)
+    os.mkfifo(stick / "b.batch")
+    (stick / "c.batch").mkdir()
+    assert call(centre, "ingest", stick) == 65
+    assert "holds no batches" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("settings", "code", "said"),
     [

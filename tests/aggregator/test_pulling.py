@@ -1,10 +1,13 @@
 """What an aggregator fetches from appliances, and from whoever pretends to be one."""
 
 import asyncio
+import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,11 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.aggregator import pulling
+from appliance.aggregator.assignments import AssignmentLists
+from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.pull_command import in_words
 from appliance.aggregator.pulling import Fetched, Puller, check_address
+from appliance.assignment import Assignment
 from appliance.errors import UsageError
 from appliance.store.writer import Store
 from appliance.sync.courier import About
@@ -239,3 +245,45 @@ async def test_a_certificate_that_is_none_is_said(there: Centre, tmp_path: Path)
         puller = Puller(there.database, there.key, lambda: NOW_MS, tmp_path / name)
         with pytest.raises(UsageError, match=name):
             await puller.__aenter__()
+
+
+@asynccontextmanager
+async def behind_tls(directory: Path, address: str) -> AsyncIterator[tuple[str, Path]]:
+    """A proxy that does TLS for an appliance; its address, and its certificate."""
+    directory.mkdir()
+    make_certificate(directory, "localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(directory / CERTIFICATE, directory / KEY)
+    host, port = address.removeprefix("http://").split(":")
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            writer.write(piece)
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(carry(reader, inner_writer), carry(inner_reader, writer))
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"https://localhost:{server.sockets[0].getsockname()[1]}", directory / CERTIFICATE
+    finally:
+        server.close()
+
+
+async def test_what_is_assigned_goes_by_https_only(there: Centre, tmp_path: Path) -> None:
+    async with appliance(tmp_path, there) as (_, store, sealing, address):
+        await pulled(there, address)
+        await approve(there)
+        identity = await sealing.of(lambda outbox: outbox.identity.appliance)
+        meters = [Assignment(1000, "scm", "Casa 7", "Calle 5", Decimal(1))]
+        await AssignmentLists(there.database, there.key).assign(identity, meters, NOW_MS)
+        assert (await pulled(there, address)).words == ""
+        assert store.assigned.version == 0
+        async with behind_tls(tmp_path / "proxy", address) as (secret, certificate):
+            assert "certificate is not one that is trusted" in (await pulled(there, secret)).words
+            async with Puller(there.database, there.key, lambda: NOW_MS, certificate) as puller:
+                assert (await puller.pull(secret)).words == ""
+        assert store.assigned.meters == tuple(meters)

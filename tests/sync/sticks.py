@@ -53,7 +53,7 @@ def fat16(path: Path, sectors: int) -> None:
     fat_sectors, root_entries = (sectors * 2 + SECTOR - 1) // SECTOR, 512
     about = (SECTOR, 1, 1, 2, root_entries, sectors, 0xF8, fat_sectors, 32, 2, 0, 0)
     boot = b"\xeb\x3c\x90METERS  " + struct.pack("<HBHBHHBHHHII", *about)
-    boot += struct.pack("<BBBI", 0x80, 0, 0x29, 0x12345678) + b"METERS     FAT16   "
+    boot += struct.pack("<BBBI", 0x80, 0, 0x29, 0x12345678) + b"NO NAME    FAT16   "
     fat = b"\xf8\xff\xff\xff".ljust(fat_sectors * SECTOR, b"\0")
     with path.open("r+b") as file:
         file.write(boot.ljust(SECTOR - 2, b"\0") + b"\x55\xaa" + 2 * fat)

@@ -97,7 +97,9 @@ async def running(place: Place) -> AsyncIterator[Sealing]:
 async def test_export_and_list(place: Place) -> None:
     before = contents(place.box.directory)
     code, out, _ = await place.say("outbox", "list")
-    assert (code, out.split("; ")[1]) == (0, f"{SPAN}\n")
+    identity = seen_identity(place.box.directory)
+    whose = f"appliance {identity.fingerprint}, code for the operator {identity.claim_code}"
+    assert (code, out.split("; ")[1]) == (0, f"{SPAN}\n{whose}\n")
     assert out.startswith("3 batches wait, ")
     code, out, error = await place.say("outbox", "export", str(place.stick))
     assert code == 0

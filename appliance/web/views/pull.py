@@ -37,7 +37,8 @@ async def view(request: web.Request) -> web.StreamResponse:
         gate = _gate(request)
         async with aclosing(request.app[BODIES].lines(request, MOST_LINE_BYTES)) as lines:
             pull = await _admitted(gate, lines)
-            return await _answered(request, gate.answer(pull, lines))
+            async with aclosing(gate.answer(pull, lines)) as answer:
+                return await _answered(request, answer)
     except Refused as fault:
         return fault.response()
     except (StoreError, OSError) as fault:
@@ -73,12 +74,15 @@ async def _answered(request: web.Request, lines: AsyncIterator[bytes]) -> web.St
                 await response.write(line + b"\n")
     except Busy:
         raise Refused(429, "busy", "another pull is being served", retry_after_s=BUSY_S) from None
-    except (Refused, StoreError, OSError) as fault:
-        if not response.prepared or isinstance(fault, ConnectionError):
+    except (Refused, StoreError, OSError):
+        if not response.prepared:
             raise
-        # Without its last line it counts as broken off.
+        # Without its last line the answer counts as broken off.
         response.force_close()
-    await response.write_eof()
+        if request.transport is not None:
+            request.transport.abort()
+    else:
+        await response.write_eof()
     return response
 
 
