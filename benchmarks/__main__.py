@@ -1,8 +1,8 @@
 """The numbers of the receiver, of the store and of delivery: `python -m benchmarks`, or `make bench`.
 
-With names of parts (`receiver`, `store`, `powercuts`, `delivery`) only these are measured. Scenes are made from the
-seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what was
-measured beside what must be and what is aimed at; exits with 1 when a must is missed.
+With names of parts (`receiver`, `store`, `powercuts`, `delivery`, `ingest`) only these are measured. Scenes are made
+from the seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what
+was measured beside what must be and what is aimed at; exits with 1 when a must is missed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import asking, month, offline, rate, scenes, size, writing
+from benchmarks import asking, ingest, month, offline, rate, scenes, size, writing
 from benchmarks.conservation import campaign as conservation
 from benchmarks.conservation.check import Lost
 from benchmarks.cost import peak_memory_mb, processor_ratio
@@ -195,8 +195,20 @@ def delivery(arguments: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def ingested(arguments: argparse.Namespace) -> list[Row]:
+    found = ingest.rates(quick=arguments.quick)
+    lite, full = found["SQLite"], found["PostgreSQL"]
+    return [
+        Row("verified and stored, on SQLite", "/s", 10_000, 30_000, lite.ingest_per_s, at_least=True),
+        Row("the same, against bare executemany", "×", 10, 4, lite.ratio),
+        Row("verified and stored, on PostgreSQL", "/s", 30_000, 50_000, full.ingest_per_s, at_least=True),
+        Row("the same, against bare COPY", "×", 10, 4, full.ratio),
+    ]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "delivery": delivery,
+    "ingest": ingested,
     "powercuts": power_cuts,
     "receiver": receiver,
     "store": store,

@@ -37,6 +37,7 @@ METERS, READINGS_EACH = 300, 3
 QUARTER_MS = 900_000
 BEGIN_UTC_MS = 1_774_000_000_000
 WORKERS, AT_ONCE = 2, 4
+KINDS = ("SQLite", "PostgreSQL")
 CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 Place = Path | str
@@ -236,6 +237,28 @@ def measure(place: Place, raw_place: Place, *, appliances: int, quarters: int) -
     return Rate(readings, readings / seconds, readings / raw_s)
 
 
+@contextlib.contextmanager
+def places(wanted: Sequence[str] = KINDS, settings: Sequence[str] = ()) -> Iterator[dict[str, tuple[Place, Place]]]:
+    """Two databases of each kind, one for the aggregator and one for rows alone; on the disk of the current folder."""
+    from tests.aggregator.postgresql import running
+
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="ingest-")))
+        found: dict[str, tuple[Place, Place]] = {}
+        if "SQLite" in wanted:
+            found["SQLite"] = (folder / "ingest", folder / "raw")
+        if "PostgreSQL" in wanted:
+            server = stack.enter_context(running(fsync=True, settings=settings))
+            found["PostgreSQL"] = (server.new_database(), server.new_database())
+        yield found
+
+
+def rates(*, quick: bool) -> dict[str, Rate]:
+    """The rate on each kind of database, for `make bench`."""
+    with places() as found:
+        return {name: measure(*pair, appliances=20 if quick else 40, quarters=8) for name, pair in found.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--appliances", type=int, default=40)
@@ -244,23 +267,13 @@ def main() -> None:
     parser.add_argument("--draw", type=Path, metavar="FILE", help="draw the curves into this SVG or PNG")
     setting = "of PostgreSQL, such as max_wal_size=16GB; any number of times"
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help=setting)
-    parser.add_argument("--sqlite", action="store_true")
-    parser.add_argument("--postgresql", action="store_true")
+    parser.add_argument("--on", dest="kinds", action="append", choices=KINDS, help="only this one (default both)")
     args = parser.parse_args()
     from benchmarks import ingest_curve
-    from tests.aggregator.postgresql import running
 
-    both = not (args.sqlite or args.postgresql)
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="ingest-")))
-        places: dict[str, tuple[Place, Place]] = {}
-        if both or args.sqlite:
-            places["SQLite"] = (folder / "ingest", folder / "raw")
-        if both or args.postgresql:
-            server = stack.enter_context(running(fsync=True, settings=args.settings))
-            places["PostgreSQL"] = (server.new_database(), server.new_database())
-        curves: dict[str, list[ingest_curve.Point]] = {}
-        for name, (place, raw_place) in places.items():
+    curves: dict[str, list[ingest_curve.Point]] = {}
+    with places(args.kinds or KINDS, args.settings) as found:
+        for name, (place, raw_place) in found.items():
             if args.curve:
                 print(name)
                 curves[name] = asyncio.run(ingest_curve.Curve(place).points(args.curve))
@@ -270,8 +283,8 @@ def main() -> None:
                 f"  {name}: {rate.ingest_per_s:,.0f} readings/s verified and stored, raw {rate.raw_per_s:,.0f}/s,"
                 f" ratio {rate.ratio:.2f}"
             )
-        if curves and args.draw:
-            ingest_curve.draw(curves, args.draw)
+    if curves and args.draw:
+        ingest_curve.draw(curves, args.draw)
 
 
 if __name__ == "__main__":

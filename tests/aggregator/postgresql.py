@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -71,7 +71,7 @@ def _as_user() -> list[str]:
 
 
 @contextlib.contextmanager
-def running(*, fsync: bool = False) -> Iterator[Server]:
+def running(*, fsync: bool = False, settings: Sequence[str] = ()) -> Iterator[Server]:
     """A server, from its making to its end; `fsync` if what it commits is to be on the disk. Raises Unavailable."""
     binaries, as_user = programs(), _as_user()
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -83,13 +83,10 @@ def running(*, fsync: bool = False) -> Iterator[Server]:
         done = subprocess.run([*make, "--locale=C"], cwd=folder, capture_output=True, text=True, timeout=120)
         if done.returncode:
             raise Unavailable(f"initdb: {done.stderr[-500:]}")
-        settings = [
-            word
-            for setting in (*SETTINGS, f"fsync={fsync}", f"unix_socket_directories={folder}")
-            for word in ("-c", setting)
-        ]
+        told = (*SETTINGS, f"fsync={fsync}", f"unix_socket_directories={folder}", *settings)
+        words = [word for setting in told for word in ("-c", setting)]
         with (folder / "log").open("wb") as log:
-            command = [*as_user, str(binaries / "postgres"), "-D", str(data), *settings]
+            command = [*as_user, str(binaries / "postgres"), "-D", str(data), *words]
             server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
         try:
             asyncio.run(_answering(folder, server))
