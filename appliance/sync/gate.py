@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 RECEIPTS_PATH = "/sync/receipts"
 MOST_LINES = 1_000
 MOST_REFUSED = 20
-MOST_BATCHES = 200
+MOST_BATCHES = 100
 
 
 class Busy(Exception):

@@ -17,7 +17,7 @@ from appliance.progress import Progress
 from appliance.sync.envelope import Refused, read
 from appliance.sync.identity import seen_identity
 from appliance.sync.outbox import OUTBOX, Name
-from appliance.sync.stick import Exported, export, folder_of, waiting_in
+from appliance.sync.stick import Exported, export, folder_of, shelf_of, waiting_in
 from appliance.sync.unpack import unpack
 
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(directory: Path) -> None:
     names = waiting_in(directory)
     size = sum(_size(directory / OUTBOX / name.file) for name in names)
-    _say(f"{_amount(names, size)}{_span(directory / OUTBOX, names)}")
+    _say(f"{_amount(names, size)}{_span([directory / OUTBOX / name.file for name in names])}")
     identity = seen_identity(directory)
     _say(f"appliance {identity.fingerprint}, code for the operator {identity.claim_code}")
 
@@ -65,7 +65,7 @@ def _export(directory: Path, site_name: str, root: Path) -> None:
     finally:
         progress.end()
     folder = folder_of(root, identity.appliance)
-    _say(f"{folder}: {_told(done)}{_span(folder, done.names)}")
+    _say(f"{folder}: {_told(done)}{_span([folder / shelf_of(name) / name.file for name in done.names])}")
     if root.stat().st_dev == directory.stat().st_dev:
         sys.stderr.write(f"{root} is on the same file system as the data. Is the stick mounted there?\n")
     if done.damaged:
@@ -90,11 +90,11 @@ def _amount(names: Sequence[Name], size: int) -> str:
     return f"{len(names)} {'batch waits' if len(names) == 1 else 'batches wait'}, {unit}"
 
 
-def _span(folder: Path, names: Sequence[Name]) -> str:
+def _span(batches: Sequence[Path]) -> str:
     """When the first and the last were sealed."""
-    if not names:
+    if not batches:
         return ""
-    sealed = [_sealed(folder / name.file) for name in (names[0], names[-1])]
+    sealed = [_sealed(path) for path in (batches[0], batches[-1])]
     return f"; sealed from {sealed[0]} to {sealed[1]}"
 
 

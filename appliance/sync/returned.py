@@ -1,6 +1,6 @@
 """What an aggregator has put on a stick for appliances, looked for and read with care.
 
-    receipts.jsonl, assignments.jsonl    signed envelopes, a line each, in any folder; its own one comes first
+    receipts.jsonl, assignments.jsonl    signed envelopes, a line each, in any folder; its own ones come first
 
 A stick may come from anybody: so many entries are looked at and so deep, plain files alone are opened, as much is read
 of each, and one that is full of garbage is given up. A technician's stick has files for many appliances; what is for
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from appliance.errors import InputError
 from appliance.sync.envelope import RECEIPT, Refused, read
 from appliance.sync.receipt import unpack_receipt
-from appliance.sync.stick import ASSIGNED, RECEIPTS, folder_of
+from appliance.sync.stick import ASSIGNED, RECEIPTS, folder_of, shelves_in
 from appliance.sync.taking import MOST_LINE_BYTES, Outcome, Tally
 
 NAMES = (RECEIPTS, ASSIGNED)
@@ -34,11 +34,12 @@ class Found(NamedTuple):
 
 
 def own(root: Path, appliance: str) -> Found:
-    """The files in the folder of one appliance."""
+    """The files in the folders of one appliance. Raises OSError."""
     folder = folder_of(root, appliance)
-    if folder.is_symlink() or folder.parent.is_symlink():
+    if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
         return Found([])
-    return Found([folder / name for name in NAMES if _is_plain(folder / name)])
+    paths = [place / name for place in (folder, *shelves_in(folder)) for name in NAMES]
+    return Found([path for path in paths if _is_plain(path)])
 
 
 def find(place: Path, appliance: str) -> Found:

@@ -1,11 +1,12 @@
 """What waits in the outbox, put on a USB stick: the files that `appliance aggregator ingest` takes in.
 
-    meter-appliance/<identity>/introduction.enrolment     who this is, for an aggregator that never heard of it
-    meter-appliance/<identity>/000002.rotation            its later keys, each with the word of the one before
-    meter-appliance/<identity>/000001-00000017.batch      what waits, as it lies in the outbox
-    meter-appliance/<identity>/receipts.jsonl             put there by the aggregator
-    meter-appliance/<identity>/assignments.jsonl          the same
+    meter-appliance/<identity>/introduction.enrolment               who this is, for one that never heard of it
+    meter-appliance/<identity>/000002.rotation                      its later keys, each with the word of the one before
+    meter-appliance/<identity>/000001-0000/000001-00000017.batch    what waits, as it lies in the outbox
+    meter-appliance/<identity>/000001-0000/receipts.jsonl           put there by the aggregator
+    meter-appliance/<identity>/000001-0000/assignments.jsonl        the same
 
+Ten thousand batches lie together: a folder of a FAT file system has room for some twenty thousand such names.
 The outbox is only read, so that this may be done beside the program that runs. Each file is whole on the stick, or not
 there: one that is pulled out halfway has fewer batches, and all of them wait here still. What the aggregator has
 receipted is removed from the stick. It may come from anybody: nothing is written through links, and no file is opened
@@ -14,6 +15,7 @@ but a plain one.
 
 import contextlib
 import errno
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from appliance.sync.receipt import unpack_receipt
 FOLDER = "meter-appliance"
 RECEIPTS, ASSIGNED = "receipts.jsonl", "assignments.jsonl"
 MOST_RECEIPTS_BYTES = 64 << 20
+ON_A_SHELF = 10_000
 HINT = "What waits stays in the outbox: see to the stick, and do it again."
 _WORDS = {
     errno.ENOSPC: "the stick is full",
@@ -63,6 +66,17 @@ def folder_of(root: Path, appliance: str) -> Path:
     return root / FOLDER / appliance
 
 
+def shelf_of(name: Name) -> str:
+    """The folder in which a batch lies with its neighbours."""
+    return f"{name.epoch:06}-{name.sequence // ON_A_SHELF:04}"
+
+
+def shelves_in(folder: Path) -> list[Path]:
+    """The folders of batches in that of an appliance. Raises OSError."""
+    found = (path for path in folder.iterdir() if re.fullmatch(r"\d{6}-\d{4}", path.name))
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
+
+
 def waiting_in(directory: Path) -> list[Name]:
     """The batches that wait in a data directory, which another program may be using. Raises StoreError, OSError."""
     if not (directory / OUTBOX).is_dir():
@@ -84,8 +98,13 @@ def export(
     """
     names, done = waiting_in(directory), Exported()
     try:
-        folder = _made(root, identity.appliance)
-        done.removed = _tidied(folder, identity.appliance, delivered_from(directory / OUTBOX))
+        if not root.is_dir():
+            raise InputError(f"{root} is no folder", "Name the folder where the stick is mounted.")
+        folder = folder_of(root, identity.appliance)
+        for path in (folder.parent, folder):
+            _make(path)
+        delivered, shelves = delivered_from(directory / OUTBOX), set(shelves_in(folder))
+        done.removed = sum(_tidied(path, identity.appliance, delivered) for path in (folder, *shelves))
         _put(folder / "introduction.enrolment", introduction)
         for epoch, rotation in enumerate(identity.rotations, 2):
             _put(folder / f"{epoch:06}.rotation", rotation)
@@ -93,10 +112,14 @@ def export(
             progress(number, len(names))
             line = _line(directory, name, identity, done)
             if line is not None:
-                done.written += _put(folder / name.file, line)
+                shelf = folder / shelf_of(name)
+                if shelf not in shelves:
+                    _make(shelf)
+                    shelves.add(shelf)
+                done.written += _put(shelf / name.file, line)
                 done.names.append(name)
                 done.size += len(line)
-        for path in (folder, folder.parent, root):
+        for path in (*shelves, folder, folder.parent, root):
             sync(path)
     except OSError as fault:
         words = _WORDS.get(fault.errno or 0) or f"{fault.strerror}: {fault.filename}"
@@ -123,17 +146,11 @@ def _line(directory: Path, name: Name, identity: Identity, done: Exported) -> by
     return line
 
 
-def _made(root: Path, appliance: str) -> Path:
-    """The folder of this appliance, which is where it seems to be. Raises InputError, OSError."""
-    if not root.is_dir():
-        raise InputError(f"{root} is no folder", "Name the folder where the stick is mounted.")
-    folder = folder_of(root, appliance)
-    for path in (folder.parent, folder):
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            words = f"{path.relative_to(root)} on the stick is no folder, but a link or a file"
-            raise InputError(words, "Remove it: somebody put it there.")
-        path.mkdir(exist_ok=True)
-    return folder
+def _make(path: Path) -> None:
+    """Make a folder, unless it is there and is where it seems to be. Raises InputError, OSError."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(f"{path} is no folder, but a link or a file", "Remove it: somebody put it there.")
+    path.mkdir(exist_ok=True)
 
 
 def _tidied(folder: Path, appliance: str, delivered: set[Name]) -> int:

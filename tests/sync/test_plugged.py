@@ -107,7 +107,7 @@ async def test_to_the_centre_and_back_by_itself(one: Appliance, there: Centre, t
             assert f"{identity.fingerprint}, 2026-03-01 13:" in text
             assert "Waiting batches on it: 4" in text
             # The newest was sealed for it.
-            assert len(list(folder.glob("*.batch"))) == 4
+            assert len(list(folder.rglob("*.batch"))) == 4
             assert b"TOKEN234" not in (folder / "introduction.enrolment").read_bytes()
             # It stays: once is enough, for an hour.
             assert await looking.look() == []
@@ -118,7 +118,7 @@ async def test_to_the_centre_and_back_by_itself(one: Appliance, there: Centre, t
         with made.plugged() as root:
             assert await looking.look() == [""]
             assert "Receipts taken in: 4; known already: 0; refused: 0" in (folder / RESULT).read_text("utf-8-sig")
-            assert sorted(path.name for path in folder.iterdir()) == [RESULT, "introduction.enrolment"]
+            assert sorted(path.name for path in folder.rglob("*.*")) == [RESULT, "introduction.enrolment"]
     assert await sealing.of(lambda outbox: list(outbox.waiting)) == []
     assert await stored(there, box) == box.everything()["reading"]
     assert list(made.root.iterdir()) == []

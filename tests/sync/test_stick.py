@@ -1,6 +1,7 @@
 """Out of the outbox onto a stick, to an aggregator, and back: also when it is full, pulled out, or somebody's trap."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -81,7 +82,7 @@ async def test_there_and_back(box: Box, there: Centre, tmp_path: Path) -> None:
     # A second time there is nothing new; what the aggregator put there stays.
     again = put(box, root)
     assert (again.written, again.removed, len(again.names)) == (0, 0, 5)
-    assert len(own(root, done_by(box)).files) == 1
+    assert len(own(root, done_by(box)).files) == 2
 
 
 def done_by(box: Box) -> str:
@@ -94,16 +95,17 @@ async def test_what_is_receipted_goes_from_the_stick(box: Box, there: Centre, tm
     put(box, root)
     await ingested(there, root)
     folder = folder_of(root, done_by(box))
-    lines = (folder / "receipts.jsonl").read_bytes().splitlines(keepends=True)
+    # The aggregator puts them beside the batches, and each epoch's lie together.
+    lines = b"".join(path.read_bytes() for path in own(root, done_by(box)).files).splitlines(keepends=True)
     # The first two came by another way.
     write(box.directory / "outbox" / "receipts.jsonl", b"".join(lines[:2]))
     assert put(box, root).removed == 2
-    assert (folder / "receipts.jsonl").exists()
+    assert len(list(folder.rglob("receipts.jsonl"))) == 2
     write(box.directory / "outbox" / "receipts.jsonl", b"".join(lines))
-    (folder / "000002-00000002.batch.part").write_bytes(b"torn")
+    (folder / "000002-0000" / "000002-00000002.batch.part").write_bytes(b"torn")
     done = put(box, root)
     assert (done.removed, done.names) == (3, [])
-    assert sorted(path.name for path in folder.iterdir()) == ["000002.rotation", "introduction.enrolment"]
+    assert sorted(path.name for path in folder.rglob("*.*")) == ["000002.rotation", "introduction.enrolment"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,7 +196,7 @@ async def test_nothing_is_written_through_links(box: Box, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="a link"):
         put(box, root)
     (root / "meter-appliance").unlink()
-    folder = folder_of(root, done_by(box))
+    folder = folder_of(root, done_by(box)) / "000001-0000"
     folder.mkdir(parents=True)
     (folder / "000001-00000001.batch").symlink_to(victim / "000001-00000001.batch")
     (folder / "000001-00000002.batch.part").symlink_to(victim / "000001-00000001.batch")
@@ -204,6 +206,11 @@ async def test_nothing_is_written_through_links(box: Box, tmp_path: Path) -> Non
     assert (victim / "000001-00000001.batch").read_text() == "precious"
     assert all(path.is_file() and not path.is_symlink() for path in folder.glob("*.batch"))
     assert find(root, done_by(box)).files == []
+    shutil.rmtree(folder)
+    folder.symlink_to(victim)
+    with pytest.raises(InputError, match="a link"):
+        put(box, root)
+    assert [path.name for path in victim.iterdir()] == ["000001-00000001.batch"]
 
 
 async def test_a_batch_that_is_damaged_on_the_card_or_goes_meanwhile_is_left_out(box: Box, tmp_path: Path) -> None:
@@ -221,3 +228,11 @@ async def test_a_batch_that_is_damaged_on_the_card_or_goes_meanwhile_is_left_out
     assert done.damaged == [Name(2, 1)]
     assert [(n.epoch, n.sequence) for n in done.names] == [(1, 1), (1, 3), (2, 2)]
     assert stick.waiting_in(box.directory) == [Name(1, 1), Name(1, 3), Name(2, 1), Name(2, 2)]
+
+
+def test_so_many_lie_together_that_a_fat_folder_has_room_for_their_names() -> None:
+    # Three entries of 32 bytes for each name, of which a folder has 65,536.
+    assert 3 * stick.ON_A_SHELF < 65_536
+    assert [stick.shelf_of(Name(2, n)) for n in (1, 9_999, 10_000, 35_040)] == [
+        "000002-0000", "000002-0000", "000002-0001", "000002-0003",
+    ]  # fmt: skip
