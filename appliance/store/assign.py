@@ -3,14 +3,17 @@
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import StoreError
 from appliance.store.assigned import Assigned, read
+from appliance.store.connection import transaction
 from appliance.store.files import create
 from appliance.store.schema import CATALOGUE, in_words
 from appliance.store.writer import Store
 
+_DELETE = "DELETE FROM assignment"
 _INSERT = "INSERT INTO assignment (meter_id, protocol, name, address, multiplier) VALUES (?, ?, ?, ?, ?)"
 _VERSION = "INSERT OR REPLACE INTO assigned (one, version, made_utc_ms) VALUES (1, ?, ?)"
 
@@ -29,19 +32,24 @@ async def _assign(store: Store, assigned: Assigned) -> bool:
     async with store.lock:
         try:
             await store.connect()
+            if assigned.version <= store.assigned.version:
+                return False
+            assert store.catalogue is not None
+            # By the writer's own connection: no other one checkpoints the log of a running store.
+            async with transaction(store.catalogue) as writer:
+                for statement, rows in _steps(assigned):
+                    await writer.executemany(statement, rows)
         except (sqlite3.Error, OSError) as fault:
             await store.disconnect()
             raise _not_kept(fault) from fault
-        is_new = await asyncio.to_thread(keep, store.directory, assigned)
-        if is_new:
-            store.assigned = assigned
-        return is_new
+        store.assigned = assigned
+        return True
 
 
 def keep(directory: Path, assigned: Assigned) -> bool:
     """Keep a list, unless the one that is kept has as high a version; whether it was kept, on the card for certain.
 
-    Nobody else writes to the directory meanwhile. Raises StoreError; nothing has changed then.
+    Nobody else has the directory open. Raises StoreError; nothing has changed then.
     """
     try:
         if not (directory / CATALOGUE).exists():
@@ -51,13 +59,19 @@ def keep(directory: Path, assigned: Assigned) -> bool:
             writer.execute("BEGIN IMMEDIATE")
             if assigned.version <= read(writer).version:
                 return False
-            writer.execute("DELETE FROM assignment")
-            writer.executemany(_INSERT, [meter.row() for meter in assigned.meters])
-            writer.execute(_VERSION, (assigned.version, assigned.made_utc_ms))
+            for statement, rows in _steps(assigned):
+                writer.executemany(statement, rows)
             writer.execute("COMMIT")
             return True
     except (sqlite3.Error, OSError) as fault:
         raise _not_kept(fault) from fault
+
+
+def _steps(assigned: Assigned) -> Iterator[tuple[str, list[tuple[int | str, ...]]]]:
+    """What replaces the list, in one transaction."""
+    yield _DELETE, [()]
+    yield _INSERT, [meter.row() for meter in assigned.meters]
+    yield _VERSION, [(assigned.version, assigned.made_utc_ms)]
 
 
 def _not_kept(fault: sqlite3.Error | OSError) -> StoreError:
