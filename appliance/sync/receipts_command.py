@@ -6,8 +6,10 @@ might: they are signed. Where it does not run, they are taken in here.
 
 import argparse
 import asyncio
+import errno
 import http.client
 import json
+import os
 import signal
 import sys
 import urllib.error
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         _take_in(settings, keys, addressed(found.files, identity.appliance, tally), tally)
     except PermissionError as fault:
         hint = "Run this as the user of the appliance, such as by: sudo -u meter …"
-        raise StoreError(f"{fault.filename}: this user may not read it", hint) from fault
+        raise StoreError(f"{fault.filename} is another user's", hint) from fault
     except OSError as fault:
         raise StoreError(f"{fault.filename}: {fault.strerror}", HINT) from fault
     if found.is_cut:
@@ -80,6 +82,9 @@ def _take_in(settings: Config, keys: dict[str, Ed25519PublicKey], lines: Iterabl
     try:
         with sole_user(directory):
             refuse_later(directory)
+            if os.geteuid() != directory.stat().st_uid:
+                # What another user writes there, the appliance could not write to later.
+                raise PermissionError(errno.EPERM, "not the user of the appliance", str(directory))
             outbox = Outbox(directory, open_identity(directory))
             outbox.open()
             asyncio.run(_accept(Taking(_Alone(directory, outbox), keys), lines, tally, progress))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -287,3 +288,55 @@ async def test_what_is_assigned_goes_by_https_only(there: Centre, tmp_path: Path
             async with Puller(there.database, there.key, lambda: NOW_MS, certificate) as puller:
                 assert (await puller.pull(secret)).words == ""
         assert store.assigned.meters == tuple(meters)
+
+
+@asynccontextmanager
+async def hostile(address: str, chance: random.Random) -> AsyncIterator[tuple[str, list[int]]]:
+    """A way to an appliance that breaks off after so many bytes either way, nine times in ten; and where it did."""
+    host, port = address.removeprefix("http://").split(":")
+    cuts: list[int] = []
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: int) -> None:
+        while left > 0 and (piece := await reader.read(min(left, 4_096))):
+            left -= len(piece)
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+        if left <= 0:
+            cuts.append(left)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+        most = (chance.randrange(200, 4_000), chance.randrange(200, 30_000))
+        out, back = most if chance.random() < 0.9 else (1 << 30, 1 << 30)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(carry(reader, inner_writer, out), carry(inner_reader, writer, back))
+        for one in (writer, inner_writer):
+            one.transport.abort()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", cuts
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_over_a_way_that_breaks_off_all_comes_once(
+    there: Centre, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulling, "MOST_BYTES", 8_000)
+    async with appliance(tmp_path, there) as (box, store, sealing, address):
+        await pulled(there, address)
+        await approve(there)
+        async with hostile(address, random.Random(seed)) as (way, cuts):
+            failures = 0
+            for number in range(25):
+                failures += bool((await pulled(there, way)).words)
+                if number < 5:
+                    await heard(box, store, sealing, 1)
+        assert failures > 3
+        assert len(cuts) > 5
+        assert (await pulled(there, address)).words == ""
+        assert await sealing.of(lambda outbox: list(outbox.waiting)) == []
+        assert await stored(there, box) == box.everything()["reading"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
@@ -135,6 +136,15 @@ async def test_receipts_without_the_appliance(place: Place) -> None:
     assert len(waiting_in(place.box.directory)) == 1
     code, out, _ = await place.say("receipts", "import", str(place.stick / "receipts.jsonl"))
     assert (code, out[:32]) == (0, "0 taken in, 2 known already, 1 f")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives the data to another user, which root alone may")
+async def test_another_user_writes_nothing_there(place: Place) -> None:
+    place.put(*place.receipts())
+    os.chown(place.box.directory, 65_534, 65_534)
+    code, _, error = await place.say("receipts", "import", str(place.stick))
+    assert (code, f"{place.box.directory} is another user's" in error) == (74, True)
+    assert len(waiting_in(place.box.directory)) == 3
 
 
 async def test_receipts_beside_the_appliance(place: Place) -> None:
