@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from appliance.errors import SourceLost
-from appliance.supervisor import LONGEST_PAUSE_S, STEADY_S, Backoff, Health, Supervisor
+from appliance.supervisor import LONGEST_PAUSE_S, STEADY_S, Backoff, Health, Report, Supervisor
 
 
 class Clock:
@@ -111,6 +111,26 @@ async def test_reports_change_health_and_only_transitions_are_logged(caplog: pyt
     messages = [record.getMessage() for record in caplog.records]
     assert sum("degraded" in text for text in messages) == 1
     assert sum("recovered" in text for text in messages) == 1
+    await supervisor.stop()
+
+
+async def test_a_report_says_what_to_do_as_long_as_it_is_so() -> None:
+    supervisor = Supervisor()
+    said = asyncio.Event()
+
+    async def reports(report: Report) -> None:
+        report("the aggregator does not answer", "Look at the link.")
+        await said.wait()
+        report("the aggregator does not answer")
+        await asyncio.Event().wait()
+
+    supervisor.start("delivery", reports)
+    await asyncio.sleep(0)
+    assert supervisor.health["delivery"] == Health("degraded", "the aggregator does not answer", "Look at the link.")
+    said.set()
+    while supervisor.health["delivery"].hint:
+        await asyncio.sleep(0)
+    assert supervisor.health["delivery"].state == "degraded"
     await supervisor.stop()
 
 

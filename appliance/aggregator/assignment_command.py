@@ -46,11 +46,17 @@ async def run_assign(arguments: argparse.Namespace) -> None:
 
 
 async def run_assignments(arguments: argparse.Namespace) -> None:
-    """Print a list, in the form in which it is assigned. Raises as `run_assign` does."""
+    """Print a list, in the form in which it is assigned; and say whether its appliance has it.
+
+    Raises as `run_assign` does.
+    """
     identity = identity_of(arguments.identity)
     async with opened(arguments.directory) as database:
         lists = AssignmentLists(database, open_key(arguments.directory))
         sys.stdout.write(written(await lists.assigned(identity)))
+        assigned, told = await lists.versions(identity)
+    reached = "it has it" if assigned == told else f"its last batch was sealed with version {told}"
+    _say(f"Version {assigned} for {grouped(identity)}: {reached}.")
 
 
 def _add_identity(parser: argparse.ArgumentParser) -> None:

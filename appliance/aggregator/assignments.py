@@ -17,7 +17,7 @@ from appliance.aggregator.appliances import APPROVED
 from appliance.aggregator.chains import refuse_unless_believed
 from appliance.aggregator.database import Database
 from appliance.aggregator.keys import Keys
-from appliance.aggregator.schema import appliance, appliance_key, assignment, assignment_list
+from appliance.aggregator.schema import appliance, appliance_key, assignment, assignment_list, batch
 from appliance.assignment import Assignment, listed
 from appliance.errors import InputError, UsageError
 from appliance.sync.answer import Standing
@@ -88,6 +88,19 @@ class AssignmentLists:
         async with self._database.reading() as connection:
             known = await _find(connection, identity)
             return await _meters(connection, known.appliance_id)
+
+    async def versions(self, identity: str) -> tuple[int, int]:
+        """The version of what is assigned to an appliance, and the one that its last batch was sealed with; 0 for none.
+
+        Raises UsageError.
+        """
+        async with self._database.reading() as connection:
+            known = await _find(connection, identity)
+            this = assignment_list.c.appliance_id == known.appliance_id
+            assigned = await connection.scalar(select(assignment_list.c.version).where(this))
+            last = select(batch.c.assignments).where(batch.c.appliance_id == known.appliance_id)
+            told = await connection.scalar(last.order_by(batch.c.epoch.desc(), batch.c.sequence.desc()).limit(1))
+            return assigned or 0, told or 0
 
     async def line(self, identity: str) -> bytes | None:
         """The signed list of an approved appliance; None if there is none."""

@@ -54,10 +54,12 @@ def test_a_list_is_assigned_printed_and_assigned_again(
     # The identity as the appliance's page shows it.
     parts = [name[n : n + 4] for n in range(0, 32, 4)]
     assert call(centre, "assign", *parts, path) == 0
-    said = capsys.readouterr().err
-    assert said.startswith(f"2 meters are assigned to {' '.join(parts)} now, as version ")
+    told = capsys.readouterr().err
+    assert told.startswith(f"2 meters are assigned to {' '.join(parts)} now, as version ")
     assert call(centre, "assignments", name) == 0
-    assert capsys.readouterr().out == PRINTED
+    said = capsys.readouterr()
+    assert said.out == PRINTED
+    assert said.err.endswith(": its last batch was sealed with version 0.\n")
     path.write_text(PRINTED)
     assert call(centre, "assign", name, path) == 0
     assert "2 meters are assigned" in (again := capsys.readouterr().err)

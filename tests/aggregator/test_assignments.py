@@ -16,6 +16,7 @@ from appliance.errors import InputError, UsageError
 from appliance.sync.assignments import Assignments, question, unpack_assignments
 from appliance.sync.envelope import ANSWER, ASSIGNMENTS, Refused, key_id, opened, read, seal
 from tests.aggregator.street import CENTRE, NOW, Sender, rows
+from tests.aggregator.test_api import served
 
 PUBLIC = {key_id(CENTRE.public_key()): CENTRE.public_key()}
 
@@ -119,6 +120,32 @@ async def test_addresses_are_told_only_to_whom_they_are_for(database: Database) 
     with pytest.raises(Refused) as fault:
         await lists.answer(keys, asked)
     assert fault.value.reason == "revoked"
+
+
+async def test_by_http_and_whether_it_has_come(database: Database) -> None:
+    lists, mine, other = (
+        AssignmentLists(database, CENTRE),
+        await Sender(1).enrol(database),
+        await Sender(2).enrol(database),
+    )
+    version = (await lists.assign(mine.identity, street(2_000), NOW)).version
+    assert await lists.versions(mine.identity) == (version, 0)
+    async with served(database) as centre:
+        asked = question(mine.identity, 0, mine.keys[1])
+        told, answer = await centre.post("assignments", asked, mine.identity)
+        assert said(told["assignments"].encode()).version == version
+        assert answer == {"answer": "approved"}
+        assert await centre.post("assignments", question(mine.identity, version, mine.keys[1]), mine.identity) == [
+            answer
+        ]
+        # Whose name is in the header counts for nothing.
+        refused, _ = await centre.post("assignments", question(mine.identity, 0, other.keys[1]), mine.identity)
+        assert refused["refused"] == "not_its_own"
+        for body in (b"", b"{}", b"x" * 70_000, asked + b"\n" + asked):
+            lines = await centre.post("assignments", body, mine.identity)
+            assert not any("assignments" in line for line in lines), body
+        await centre.deliver(mine, [mine.sealed(1, assignments=version)])
+    assert await lists.versions(mine.identity) == (version, version)
 
 
 async def test_several_workers_assign_at_once(database: Database) -> None:

@@ -119,6 +119,25 @@ async def test_a_lost_catalogue_brings_back_what_its_copy_has(tmp_path: Path) ->
         assert store.assigned == Assigned()
 
 
+async def test_a_restore_brings_back_what_its_backup_has(tmp_path: Path) -> None:
+    """And what came since comes again, though the program runs on."""
+    box = Box(tmp_path)
+    async with box.store() as store:
+        await assign(store, street(1))
+        upkeep = box.upkeep(store)
+        await upkeep._copy()
+        await assign(store, street(2))
+        waiting = tmp_path / "handover" / "restore"
+        (waiting / "history").mkdir(parents=True)
+        (waiting / "backup.json").write_text('{"made": "2026", "name": "Calle 5"}')
+        (tmp_path / COPY).rename(waiting / CATALOGUE)
+        await upkeep._take_up_restore()
+        assert store.assigned == street(1)
+        assert await assign(store, street(2))
+    async with box.store() as store:
+        assert store.assigned == street(2)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
