@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.database import Database
@@ -76,11 +77,20 @@ class Refusals:
             await self.write()
 
     async def write(self) -> None:
-        """Write counts and evidence that are not written yet."""
+        """Write counts and evidence that are not written yet. Raises sqlalchemy.exc.DBAPIError, OSError.
+
+        After that the counts are due again; the evidence is gone.
+        """
         counts, evidence = self._counts, self._evidence
         self._counts, self._evidence, self._written_s = {}, [], self._monotonic()
         if counts:
-            await self._database.write(lambda connection: self._write(connection, counts, evidence))
+            try:
+                await self._database.write(lambda connection: self._write(connection, counts, evidence))
+            except (DBAPIError, OSError):
+                for key, (times, first, last) in counts.items():
+                    since = self._counts.setdefault(key, [0, first, last])
+                    since[:] = [since[0] + times, first, since[2]]
+                raise
 
     async def _write(
         self, connection: AsyncConnection, counts: dict[tuple[int, str], list[int]], evidence: list[dict[str, Any]]

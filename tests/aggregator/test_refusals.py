@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from appliance.aggregator import refusals as module
 from appliance.aggregator.database import Database
@@ -31,6 +32,22 @@ async def test_they_are_counted_by_whose_they_are(database: Database, place: Pat
     await theirs.write()
     assert (await theirs.counts())[0] == Count("", "malformed", 31, NOW, NOW + 99)
     await other.close()
+
+
+async def test_counts_outlive_a_database_that_fails(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = Refusals(database, lambda: 0.0)
+
+    async def fail(*_: object) -> None:
+        raise OperationalError("INSERT", None, OSError("no room"))
+
+    await refusals.note(NO_APPLIANCE, "malformed", "no", b"x", NOW)
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "write", fail)
+        with pytest.raises(OperationalError):
+            await refusals.write()
+    await refusals.note(NO_APPLIANCE, "malformed", "no", b"x", NOW + 1)
+    await refusals.write()
+    assert await refusals.counts() == [Count("", "malformed", 2, NOW, NOW + 1)]
 
 
 async def test_garbage_hardly_costs_a_write_and_good_batches_pass(database: Database) -> None:
