@@ -7,8 +7,9 @@ from pathlib import Path
 from appliance.aggregator.api import utc_ms
 from appliance.aggregator.keys import open_key
 from appliance.aggregator.names import grouped
-from appliance.aggregator.pulling import Fetched, Puller, check_address
+from appliance.aggregator.pulling import Fetched, Puller
 from appliance.aggregator.server import opened
+from appliance.aggregator.visiting import Visitor, check_address
 from appliance.errors import NotDelivered
 
 HINT = "What waits there stays there. See to these, and pull again; the others are done."
@@ -31,7 +32,8 @@ async def run(arguments: argparse.Namespace) -> None:
     failed = []
     async with opened(arguments.directory) as database:
         key = open_key(arguments.directory)
-        async with Puller(database, key, utc_ms, arguments.certificate) as puller:
+        async with Visitor(arguments.certificate) as visitor:
+            puller = Puller(database, key, visitor, utc_ms)
             try:
                 for address in arguments.addresses:
                     fetched = await puller.pull(address)

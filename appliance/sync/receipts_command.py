@@ -40,7 +40,7 @@ T = TypeVar("T")
 ANSWER_S = 120.0
 MOST_ANSWER_BYTES = 65_536
 # A request is well within what the page takes.
-PORTION_BYTES, PORTION_LINES = 262_144, 500
+PORTION_BYTES, PORTION_LINES = 262_144, 200
 HINT = "What was taken in stays; do it again."
 
 

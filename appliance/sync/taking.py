@@ -9,7 +9,7 @@ believed, only the key that signed it.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
@@ -99,13 +99,6 @@ class Taking:
         if found.appliance != await self._keeper.of(lambda outbox: outbox.identity.appliance):
             raise Refused("not_its_own", f"assignments for the appliance {found.appliance}")
         return await self._keeper.assign(Assigned(found.version, found.made_utc_ms, found.meters))
-
-    async def take_all(self, lines: AsyncIterable[bytes]) -> Tally:
-        """What becomes of many. Raises StoreError, OSError, and what `lines` raises."""
-        tally = Tally()
-        async for line in lines:
-            tally.add(await self.take(line))
-        return tally
 
 
 def keys_of(aggregator_key: str) -> dict[str, Ed25519PublicKey]:

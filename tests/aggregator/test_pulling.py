@@ -15,11 +15,12 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.aggregator import pulling
+from appliance.aggregator import pulling, visiting
 from appliance.aggregator.assignments import AssignmentLists
 from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.pull_command import in_words
-from appliance.aggregator.pulling import Fetched, Puller, check_address
+from appliance.aggregator.pulling import Fetched, Puller
+from appliance.aggregator.visiting import Visitor, check_address
 from appliance.assignment import Assignment
 from appliance.errors import UsageError
 from appliance.store.writer import Store
@@ -67,8 +68,8 @@ async def heard(box: Box, store: Store, sealing: Sealing, times: int) -> None:
 
 
 async def pulled(there: Centre, address: str) -> Fetched:
-    async with Puller(there.database, there.key, lambda: NOW_MS) as puller:
-        return await puller.pull(address)
+    async with Visitor() as visitor:
+        return await Puller(there.database, there.key, visitor, lambda: NOW_MS).pull(address)
 
 
 async def approve(there: Centre) -> None:
@@ -106,10 +107,11 @@ async def test_receipts_that_are_lost_come_with_the_next_pull(
 
         async def dies(self: pulling.Ingest, line: bytes, now: int) -> object:
             await ingest(self, line, now)
-            raise ConnectionResetError("cut off")
+            raise ConnectionResetError("the database is gone")
 
         monkeypatch.setattr(pulling.Ingest, "ingest", dies)
-        assert (await pulled(there, address)).words == "cut off"
+        with pytest.raises(ConnectionResetError):
+            await pulled(there, address)
         monkeypatch.setattr(pulling.Ingest, "ingest", ingest)
         assert await sealing.of(lambda outbox: len(outbox.waiting)) == 6
         assert (await pulled(there, address)).stored == 6
@@ -199,7 +201,7 @@ END = json.dumps({"nonce": Nonces().make()})
 async def test_strangers_are_bounded(
     there: Centre, offer: Answer, answer: Answer, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pulling, "READ_S", 0.2)
+    monkeypatch.setattr(visiting, "READ_S", 0.2)
     async with stranger(offer, answer) as address:
         assert words in (await pulled(there, address)).words
     assert await there.appliances.all() == []
@@ -240,12 +242,11 @@ def test_addresses() -> None:
         check_address(address)
 
 
-async def test_a_certificate_that_is_none_is_said(there: Centre, tmp_path: Path) -> None:
+async def test_a_certificate_that_is_none_is_said(tmp_path: Path) -> None:
     for name in ("nothing", "here"):
         (tmp_path / "here").write_text("no certificate")
-        puller = Puller(there.database, there.key, lambda: NOW_MS, tmp_path / name)
         with pytest.raises(UsageError, match=name):
-            await puller.__aenter__()
+            await Visitor(tmp_path / name).__aenter__()
 
 
 @asynccontextmanager
@@ -285,7 +286,8 @@ async def test_what_is_assigned_goes_by_https_only(there: Centre, tmp_path: Path
         assert store.assigned.version == 0
         async with behind_tls(tmp_path / "proxy", address) as (secret, certificate):
             assert "certificate is not one that is trusted" in (await pulled(there, secret)).words
-            async with Puller(there.database, there.key, lambda: NOW_MS, certificate) as puller:
+            async with Visitor(certificate) as visitor:
+                puller = Puller(there.database, there.key, visitor, lambda: NOW_MS)
                 assert (await puller.pull(secret)).words == ""
         assert store.assigned.meters == tuple(meters)
 

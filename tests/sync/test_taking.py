@@ -13,7 +13,7 @@ from appliance.sync.envelope import BATCH, RECEIPT, key_id, read, seal
 from appliance.sync.outbox import Outbox
 from appliance.sync.receipt import Receipt, pack_receipt
 from appliance.sync.sealing import Sealing
-from appliance.sync.taking import MOST_LINE_BYTES, Outcome, Taking, keys_of
+from appliance.sync.taking import MOST_LINE_BYTES, Outcome, Taking, Tally, keys_of
 from tests.store.box import Box
 
 T = TypeVar("T")
@@ -82,12 +82,9 @@ async def test_what_is_not_believed_is_refused_by_name(
 
 async def test_many_are_counted(sealing: Sealing) -> None:
     good = await sealing.of(receipt)
-
-    async def lines() -> AsyncIterator[bytes]:
-        for line in (good, good, b"no", b"neither", good.replace(b"receipt", b"deceipt")):
-            yield line
-
-    tally = await Taking(sealing, KEYS).take_all(lines())
+    taking, tally = Taking(sealing, KEYS), Tally()
+    for line in (good, good, b"no", b"neither", good.replace(b"receipt", b"deceipt")):
+        tally.add(await taking.take(line))
     assert (tally.taken, tally.known, tally.refused, tally.is_good) == (
         1, 1, {"malformed": 2, "wrong_type": 1}, True
     )  # fmt: skip
