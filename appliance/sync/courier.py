@@ -146,16 +146,17 @@ class Courier:
         await self._post(link, RECEIPTS, [asked])
 
     async def _send(self, link: Link, names: Sequence[Name]) -> int:
-        """Send as many batches as the link bears; returns how many were receipted."""
+        """Send as many batches as the link bears; returns how many of them wait no longer."""
         if not (lines := await self._sealing.of(lambda outbox: outbox.sound_lines(names, self._bytes))):
             return len(names)
         try:
-            told, outcomes = await self._post(link, BATCHES, lines)
+            told, _ = await self._post(link, BATCHES, lines)
         except NotDelivered:
             self._bytes = max(LEAST_BYTES, self._bytes // 2)
             self._broke_off = True
             raise
-        taken = sum(outcome.what == "taken" for outcome in outcomes)
+        # A receipt may also have come another way meanwhile.
+        taken = len(names) - await self._sealing.of(lambda outbox: sum(name in outbox.waiting for name in names))
         if not taken and told.refusals:
             reason, words = told.refusals[0]
             if reason == "unknown_key":
@@ -176,9 +177,10 @@ class Courier:
         identity = await self._sealing.of(lambda outbox: outbox.identity)
         statements = [(ENROLMENTS, identity.introduction(about.name, about.version, about.token))]
         statements += [(ROTATIONS, rotation) for rotation in identity.rotations]
-        for path, statement in statements:
+        for number, (path, statement) in enumerate(statements, 1):
             told, _ = await self._post(link, path, [statement])
-            if told.refusals:
+            # Of the keys between the first and the last some may be revoked, or known already.
+            if told.refusals and (path == ENROLMENTS or number == len(statements)):
                 reason, words = told.refusals[0]
                 raise NotDelivered(f"{link.address} does not take this appliance in: {words} ({reason})", HINT_REFUSED)
 

@@ -88,6 +88,24 @@ async def test_a_key_that_was_revoked(there: Centre, here: Appliance) -> None:
     await link.close()
 
 
+async def test_a_key_that_was_revoked_after_it_had_another(there: Centre, here: Appliance) -> None:
+    """The keys that came later are good, and those after them."""
+    box, store, sealing = here
+    link = there.link()
+    carrier = courier(sealing, link)
+    await carrier.deliver()
+    for epoch in (2, 3):
+        rotate(box.directory, await sealing.of(lambda outbox: outbox.identity))
+        sealing._outbox = None
+        await heard(box, store, sealing)
+        await carrier.deliver()
+        who = await sealing.of(lambda outbox: outbox.identity)
+        assert who.epoch == epoch
+        await there.appliances.revoke(who.appliance, NOW_MS, epoch=1)
+    assert await waiting(sealing) == 0
+    await link.close()
+
+
 async def test_what_nobody_takes_is_tried_with_little(there: Centre, here: Appliance) -> None:
     """Another appliance has used this one's numbers: its card was copied."""
     box, _, sealing = here
