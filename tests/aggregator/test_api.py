@@ -207,7 +207,7 @@ async def test_a_request_that_is_none(small: Database) -> None:
             ("POST", "/api/v1/batches", good | {"Content-Encoding": "br"}, 415),
             ("GET", "/api/v1/batches", good, 405),
             ("POST", "/api/v2/batches", good, 404),
-            ("GET", "/", {}, 404),
+            ("GET", "/api/v1", {}, 404),
         ]:
             async with centre.session.request(method, path, headers=headers) as response:
                 assert response.status == status, path
