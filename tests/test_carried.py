@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sync.sticks import Stick
 from tests.test_app import Appliance, Start, start
 from tests.test_delivery import stored, told
 
@@ -74,3 +75,23 @@ async def test_by_stick(start: Start, centre: tuple[Path, str], tmp_path: Path) 
     assert (await told("outbox", "list", *settings)).startswith("0 batches wait")
     assert "receipted ones removed" in await told("outbox", "export", str(stick), *settings)
     assert await appliance.end(signal.SIGTERM) == 0
+
+
+async def test_by_a_stick_that_is_served_by_itself(start: Start, centre: tuple[Path, str], tmp_path: Path) -> None:
+    directory, key = centre
+    stick = Stick(tmp_path / "media", "ext4")
+    appliance = await start(meters=20, more=f"[sync]\naggregator_key = '{key}'\nstick = '{stick.root}'\n")
+    await appliance.until_heard(20)
+    assert (await appliance.health())["parts"]["stick"]["state"] == "healthy"  # type: ignore[index]
+    with stick.plugged() as root:
+        async with asyncio.timeout(30):
+            while not list(root.rglob("RESULT.txt")):
+                await asyncio.sleep(0.05)
+    assert await appliance.end(signal.SIGTERM) == 0
+    with stick.plugged() as root:
+        ingest = ("aggregator", "ingest", str(root), "--directory", str(directory))
+        with pytest.raises(AssertionError, match="are not taken in"):
+            await told(*ingest)
+        await approve(directory)
+        assert "stored" in await told(*ingest)
+    assert len({meter for meter, _, _ in stored(directory)}) == 20
