@@ -3,8 +3,9 @@
 Forty appliances with 300 meters each tell a quarter of an hour every ten hours, so that months pass and partitions
 follow each other. Every million readings a round of the forty is ingested on the whole path: envelope, signature,
 checks, transaction, receipt. Another round goes in as rows alone, by COPY or `executemany` and a transaction a batch,
-into the same tables: what the database takes of it at least. The rounds between go in as rows, too, in the same order,
-for else the machine would be busy with signing and packing for most of the time; what the indexes are like is the same.
+into the same tables: what the database takes of it at least. The rounds between are copies that the database makes of a
+round, moved in time, in the same order: signing and packing them would take the machine hours, and tables and indexes
+are the same.
 
 Both are measured by the clock and by the processor time of this process and, with PostgreSQL, of its server.
 """
@@ -40,6 +41,8 @@ APPLIANCES = 40
 APART = 40
 A_ROUND = APPLIANCES * METERS * READINGS_EACH
 BEFORE = hashlib.sha256(b"what was filled in").hexdigest()
+
+COPIED = {table.name: table.columns.keys() for table in (reading, reception)}
 
 Rows = list[tuple[Any, ...]]
 
@@ -83,11 +86,12 @@ class Curve:
         async with self._database.reading() as connection:
             listed = await connection.execute(select(meter.c.endpoint_id, meter.c.meter_id))
             self._numbers = dict(map(tuple, listed))
+        await self._keep_round()
         found = []
         for million in range(millions + 1):
             while self._round * A_ROUND < million * 1_000_000:
                 await Months(self._database).extend(self._now_utc_ms)
-                await self._add_rows(self._rows(), together=True)
+                await self._copy_round()
             stored = self._round * A_ROUND
             await Months(self._database).extend(self._now_utc_ms)
             await self._link()
@@ -158,14 +162,31 @@ class Curve:
         quarter = self._quarter()
         return [_rows_of(number, quarter, self._numbers) for number in range(1, APPLIANCES + 1)]
 
-    async def _add_rows(self, rows: list[tuple[Rows, Rows]], *, together: bool = False) -> None:
-        """Add a round's rows alone; `together` in one transaction."""
-        for some in [rows] if together else [[one] for one in rows]:
+    async def _add_rows(self, rows: list[tuple[Rows, Rows]]) -> None:
+        """Add a round's rows alone, a transaction a batch."""
+        for readings, receptions in rows:
             async with self._database.writing() as connection:
                 await connection.exec_driver_sql("SELECT 1")
-                for readings, receptions in some:
-                    await self._database.add(connection, reading, readings)
-                    await self._database.add(connection, reception, receptions)
+                await self._database.add(connection, reading, readings)
+                await self._database.add(connection, reception, receptions)
+
+    async def _keep_round(self) -> None:
+        """Keep what is stored, in the order in which it came, to be copied."""
+        async with self._database.writing() as connection:
+            for table in COPIED:
+                order = "ORDER BY appliance_id, meter_id, ms"
+                await connection.exec_driver_sql(f"CREATE TABLE {table}_round AS SELECT * FROM {table} {order}")
+
+    async def _copy_round(self) -> None:
+        """The next round, as a copy of the first."""
+        ms = self._quarter() * QUARTER_MS
+        async with self._database.writing() as connection:
+            if self._database.is_postgresql:
+                # Its meters are those of the first.
+                await connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            for table, columns in COPIED.items():
+                moved = ", ".join(f"{c} + {ms}" if c in ("at", "ms", "last_ms") else c for c in columns)
+                await connection.exec_driver_sql(f"INSERT INTO {table} SELECT {moved} FROM {table}_round")
 
     async def _bytes(self) -> int:
         if isinstance(self._place, Path):
