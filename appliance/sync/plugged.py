@@ -33,6 +33,7 @@ LOOK_S = 3.0
 AGAIN_S = 3_600.0
 PORTION_LINES = 200
 RESULT = "RESULT.txt"
+HINT = "What waits stays in the outbox: see to the stick, and plug it in again."
 
 
 class _Stopped(Exception):
@@ -60,8 +61,8 @@ class Plugged:
         self._sleep = sleep
         self._monotonic = monotonic
 
-    async def run(self, report: Callable[[str], None]) -> None:
-        """Look, and serve, for ever."""
+    async def run(self, report: Callable[[str, str], None]) -> None:
+        """Look, and serve, for ever. `report` is told what is wrong and what to do about it, empty while nothing is."""
         is_new, served_s = True, self._monotonic()
         while True:
             handle = await asyncio.to_thread(mounted, self._place)
@@ -70,11 +71,12 @@ class Plugged:
                 is_new = True
                 if is_due:
                     # Nobody came back with the stick that failed.
-                    report("")
+                    report("", "")
             else:
                 try:
                     if is_new or is_due:
-                        report(await self.serve(Path(f"/proc/self/fd/{handle}")))
+                        wrong = await self.serve(Path(f"/proc/self/fd/{handle}"))
+                        report(wrong, HINT if wrong else "")
                         is_new, served_s = False, self._monotonic()
                 finally:
                     os.close(handle)

@@ -55,7 +55,7 @@ class Looking:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Looking"]:
-        task = asyncio.create_task(self.plugged.run(self.reports.append))
+        task = asyncio.create_task(self.plugged.run(lambda words, hint: self.reports.append(words)))
         try:
             await self._until_looked()
             yield self
