@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +111,11 @@ async def _init(arguments: argparse.Namespace) -> None:
     directory, path = arguments.directory, arguments.directory / settings.FILE
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        changed: dict[str, dict[str, str]] = {}
+        changed: dict[str, dict[str, Any]] = {}
         if arguments.host_name is not None:
             certificate.make_certificate(directory, arguments.host_name)
-            changed = {"web": {"host": "*"}, "tls": {"certificate": certificate.CERTIFICATE, "key": certificate.KEY}}
+            web = {"host": "*"} | ({"names": [name]} if _is_name(name := arguments.host_name) else {})
+            changed = {"web": web, "tls": {"certificate": certificate.CERTIFICATE, "key": certificate.KEY}}
         write(path, settings.written(**changed).encode())
     elif arguments.host_name is not None:
         hint = f"Name certificate and key in its [tls], or remove {path} and run this again; the key stays."
@@ -125,6 +127,15 @@ async def _init(arguments: argparse.Namespace) -> None:
         f"{directory} is ready. Its settings are in {path}; appliances are given this key, as `[sync] aggregator_key`:"
     )
     _print(key.public_key().public_bytes_raw().hex())
+
+
+def _is_name(host: str) -> bool:
+    """Whether the pages must be told to answer to it: an address is always answered to."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
 
 
 async def _run(arguments: argparse.Namespace) -> None:

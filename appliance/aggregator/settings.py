@@ -18,7 +18,7 @@ FILE = "aggregator.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
-    """Where appliances deliver to."""
+    """Where appliances deliver to, and operators open the pages."""
 
     host: str = setting(
         "127.0.0.1",
