@@ -84,10 +84,10 @@ async def test_an_operators_morning(tmp_path: Path) -> None:
         await page.keyboard.press("Enter")
         await page.wait_for_url(url + path)
         assert await page.get_by_role("heading", level=1).inner_text() == "<b>Álvarez</b>"
-        await page.get_by_label("Code on the appliance's page").fill("WRONG234")
+        await page.get_by_label("Code that the appliance shows").fill("WRONG234")
         await page.get_by_role("button", name="Approve").click()
         assert "not the code" in await page.get_by_role("alert").inner_text()
-        await page.get_by_label("Code on the appliance's page").fill(CODE.lower())
+        await page.get_by_label("Code that the appliance shows").fill(CODE.lower())
         await page.get_by_role("button", name="Approve").click()
         await page.wait_for_url(url + path)
         assert await page.locator(".lead .badge").inner_text() == "approved"
