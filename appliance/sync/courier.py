@@ -225,8 +225,7 @@ class Courier:
         return told, outcomes
 
     async def _take(self, link: Link, signed: Sequence[bytes]) -> list[Outcome]:
-        taking = Taking(self._sealing, link.keys)
-        outcomes = [await taking.take(line) for line in signed]
+        outcomes = await Taking(self._sealing, link.keys).take(signed)
         for one in outcomes:
             if one.what == "refused":
                 log.warning("aggregator=%s not believed reason=%s: %s", link.address, one.reason, one.words)

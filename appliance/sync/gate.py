@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 RECEIPTS_PATH = "/sync/receipts"
 MOST_LINES = 1_000
 MOST_REFUSED = 20
+# So many are put on the card together.
+PORTION_LINES = 20
 MOST_BATCHES = 100
 
 
@@ -110,19 +112,30 @@ class Gate:
         Raises StoreError, OSError, and what `lines` raises.
         """
         tally, count = Tally(), 0
-        async for line in lines:
-            count += 1
+        async for portion in _portions(lines):
+            count += len(portion)
             if tally.refused.total() >= MOST_REFUSED or count > MOST_LINES:
                 tally.add(Outcome("refused", "too_many", "too many lines, or too many that are refused"))
                 break
             async with self._turn:
                 begun_s = self._monotonic()
-                tally.add(await self._taking.take(line))
+                tally.add(*await self._taking.take(portion))
                 await self._sleep(max(0.0, self._monotonic() - begun_s))
         return tally
 
     async def _identity(self) -> Identity:
         return await self._sealing.of(lambda outbox: outbox.identity)
+
+
+async def _portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    portion = []
+    async for line in lines:
+        portion.append(line)
+        if len(portion) == PORTION_LINES:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
 
 def statements(identity: Identity, about: About) -> list[bytes]:

@@ -30,7 +30,7 @@ from appliance.sync.batch import NO_BATCH, Batch, Knot, Restated
 from appliance.sync.envelope import BATCH, RECEIPT, Refused, key_id, opened, read, seal
 from appliance.sync.identity import Identity, rotate
 from appliance.sync.pack import pack
-from appliance.sync.receipt import Receipt, unpack_receipt
+from appliance.sync.receipt import unpack_receipt
 from appliance.sync.sparing import Sparing
 from appliance.sync.telling import knots, meters_of, parts_of, stamps_of
 from appliance.sync.unpack import unpack
@@ -151,20 +151,41 @@ class Outbox:
                 return made
             after = rows.position
 
-    def accept(self, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Receipt:
-        """Take in a receipt signed with one of `keys`; the file of its batch goes. Raises Refused, OSError."""
+    def accept(self, lines: Sequence[bytes], keys: Mapping[str, Ed25519PublicKey]) -> list[bool | Refused]:
+        """Take in receipts signed with one of `keys`; the files of their batches go.
+
+        Returns of each whether its batch waited until now, or why it is not believed. They are put on the card
+        together. Raises OSError; all of them are to come again then.
+        """
+        told: list[bool | Refused] = []
+        fresh: dict[Name, bytes] = {}
+        for line in lines:
+            try:
+                name = self._receipted(line, keys)
+            except Refused as fault:
+                told.append(fault)
+                continue
+            is_fresh = name in self.waiting and name not in fresh
+            if is_fresh:
+                fresh[name] = line
+            told.append(is_fresh)
+        if fresh:
+            self._keep(list(fresh.values()))
+        for name in fresh:
+            del self.waiting[name]
+            if self._tip and name != self._tip.name:
+                (self._folder / name.file).unlink()
+        return told
+
+    def _receipted(self, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Name:
+        """The batch that a receipt is for. Raises Refused, OSError."""
         receipt = unpack_receipt(opened(read(line), RECEIPT, keys))
         name = Name(receipt.epoch, receipt.sequence)
         if receipt.appliance != self.identity.appliance:
             raise Refused("not_its_own", f"a receipt for the appliance {receipt.appliance}")
-        if name in self.waiting:
-            if receipt.batch != hashlib.sha256(read(self.line(name)).payload).hexdigest():
-                raise Refused("not_its_own", f"a receipt for another batch {name.epoch}-{name.sequence}")
-            self._keep(line)
-            del self.waiting[name]
-            if self._tip and name != self._tip.name:
-                (self._folder / name.file).unlink()
-        return receipt
+        if name in self.waiting and receipt.batch != hashlib.sha256(read(self.line(name)).payload).hexdigest():
+            raise Refused("not_its_own", f"a receipt for another batch {name.epoch}-{name.sequence}")
+        return name
 
     def _seal(
         self, rows: Outgoing, restated: tuple[Restated, ...], timeline: Timeline, now: int, assignments: int
@@ -239,15 +260,15 @@ class Outbox:
             return None
         return Tip(name, hashlib.sha256(envelope.payload).hexdigest(), position)
 
-    def _keep(self, line: bytes) -> None:
-        """Put a receipt on the card for certain."""
+    def _keep(self, receipts: Sequence[bytes]) -> None:
+        """Put receipts on the card for certain."""
         path = self._folder / RECEIPTS
         if path.exists() and path.stat().st_size > MOST_RECEIPTS_BYTES:
             path.rename(self._folder / f"{RECEIPTS}.old")
         is_new = not path.exists()
         with path.open("ab") as file:
-            # What a power cut tore is no receipt, and this one begins on a line of its own.
-            file.write(b"\n" + line + b"\n")
+            # What a power cut tore is no receipt, and these begin on a line of their own.
+            file.write(b"\n" + b"\n".join(receipts) + b"\n")
             file.flush()
         sync(path)
         if is_new:

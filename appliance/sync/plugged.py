@@ -119,8 +119,7 @@ class Plugged:
         found = await asyncio.to_thread(own, root, appliance)
         lines = addressed(found.files, appliance, tally)
         while portion := await asyncio.to_thread(lambda: list(itertools.islice(lines, PORTION_LINES))):
-            for line in portion:
-                tally.add(await self._taking.take(line))
+            tally.add(*await self._taking.take(portion))
 
     async def _export(self, identity: Identity, root: Path) -> Exported:
         stopping = threading.Event()

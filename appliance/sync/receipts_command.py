@@ -115,8 +115,10 @@ class _Alone:
 
 
 async def _accept(taking: Taking, lines: Iterable[bytes], tally: Tally, progress: Progress) -> None:
-    for done, line in enumerate(lines):
-        tally.add(await taking.take(line))
+    done = 0
+    for portion in _portions(lines):
+        tally.add(*await taking.take(portion))
+        done += len(portion)
         progress(done, None)
 
 

@@ -1,4 +1,4 @@
-"""Takes in what an aggregator has signed, a line at a time, by the kind of its envelope; whichever way it came.
+"""Takes in what an aggregator has signed, line by line, by the kind of its envelope; whichever way it came.
 
     RECEIPT        a batch is stored: its file goes
     ASSIGNMENTS    which meters matter here: kept if the version is above the one that is kept
@@ -9,8 +9,10 @@ believed, only the key that signed it.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -53,15 +55,16 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     words: str = ""
 
-    def add(self, outcome: Outcome) -> None:
-        """Count one more."""
-        if outcome.what == "taken":
-            self.taken += 1
-        elif outcome.what == "known":
-            self.known += 1
-        else:
-            self.refused[outcome.reason] += 1
-            self.words = self.words or outcome.words
+    def add(self, *outcomes: Outcome) -> None:
+        """Count some more."""
+        for outcome in outcomes:
+            if outcome.what == "taken":
+                self.taken += 1
+            elif outcome.what == "known":
+                self.known += 1
+            else:
+                self.refused[outcome.reason] += 1
+                self.words = self.words or outcome.words
 
     @property
     def is_good(self) -> bool:
@@ -76,21 +79,31 @@ class Taking:
         self._keeper = keeper
         self._keys = keys
 
-    async def take(self, line: bytes) -> Outcome:
-        """What becomes of a line. Raises StoreError or OSError when it cannot be kept; it is to come again then."""
+    async def take(self, lines: Sequence[bytes]) -> list[Outcome]:
+        """What becomes of lines, of each; receipts that follow each other are put on the card together.
+
+        Raises StoreError or OSError when they cannot be kept; they are to come again then.
+        """
+        outcomes: list[Outcome] = []
+        for is_receipt, group in groupby(lines, _is_receipt):
+            together = list(group)
+            if is_receipt:
+                told = await self._keeper.of(partial(Outbox.accept, lines=together, keys=self._keys))
+                outcomes += [_refused(one) if isinstance(one, Refused) else _taken(one) for one in told]
+            else:
+                outcomes += [await self._take_one(line) for line in together]
+        return outcomes
+
+    async def _take_one(self, line: bytes) -> Outcome:
         try:
             if len(line) > MOST_LINE_BYTES:
                 raise Refused("too_large", f"{len(line)} bytes, at most {MOST_LINE_BYTES}")
             envelope = read(line)
-            if envelope.kind == RECEIPT:
-                is_new = await self._keeper.of(lambda outbox: _receipt(outbox, line, self._keys))
-            elif envelope.kind == ASSIGNMENTS:
-                is_new = await self._assignments(envelope)
-            else:
+            if envelope.kind != ASSIGNMENTS:
                 raise Refused("wrong_type", f"a {envelope.kind[:100]!r}, which is not taken in")
+            return _taken(await self._assignments(envelope))
         except Refused as fault:
-            return Outcome("refused", fault.reason, str(fault)[:300])
-        return Outcome("taken" if is_new else "known")
+            return _refused(fault)
 
     async def _assignments(self, envelope: Envelope) -> bool:
         """Whether they are newer than what is kept. Raises Refused, StoreError, OSError."""
@@ -109,11 +122,19 @@ def keys_of(aggregator_key: str) -> dict[str, Ed25519PublicKey]:
     return {key_id(public): public}
 
 
-def _receipt(outbox: Outbox, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> bool:
-    """Whether a batch waits no longer for it. Raises Refused, OSError."""
-    before = len(outbox.waiting)
-    outbox.accept(line, keys)
-    return len(outbox.waiting) < before
+def _is_receipt(line: bytes) -> bool:
+    try:
+        return len(line) <= MOST_LINE_BYTES and read(line).kind == RECEIPT
+    except Refused:
+        return False
+
+
+def _taken(is_new: bool) -> Outcome:
+    return Outcome("taken" if is_new else "known")
+
+
+def _refused(fault: Refused) -> Outcome:
+    return Outcome("refused", fault.reason, str(fault)[:300])
 
 
 def _believed(envelope: Envelope, keys: Mapping[str, Ed25519PublicKey]) -> Assignments:

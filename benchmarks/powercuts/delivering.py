@@ -87,8 +87,9 @@ def _tell(outbox: Outbox, before: set[Name], say: Say) -> None:
 
 def _take_in(outbox: Outbox, random: Random, say: Say) -> None:
     names = list(outbox.waiting)
-    for name in random.sample(names, min(len(names), random.randint(0, RECEIPTED))):
-        outbox.accept(receipt(outbox, name), KEYS)
+    names = random.sample(names, min(len(names), random.randint(0, RECEIPTED)))
+    outbox.accept([receipt(outbox, name) for name in names], KEYS)
+    for name in names:
         say("receipt", *name)
 
 

@@ -138,7 +138,7 @@ def line(appliance: str, version: int = 7, key: Ed25519PrivateKey = CENTRE, kind
 
 async def test_a_list_is_taken_in_once(sealing: Sealing) -> None:
     taking, who = Taking(sealing, KEYS), await sealing.of(lambda outbox: outbox.identity.appliance)
-    assert [(await taking.take(line(who, n))).what for n in (7, 7, 6, 8, 7)] == [
+    assert [(await taking.take([line(who, n)]))[0].what for n in (7, 7, 6, 8, 7)] == [
         "taken", "known", "known", "taken", "known"
     ]  # fmt: skip
     assert sealing.assignments == 8
@@ -161,8 +161,8 @@ async def test_what_is_not_believed_changes_nothing(
     sealing: Sealing, forged: Callable[[str], bytes], reason: str
 ) -> None:
     taking, who = Taking(sealing, KEYS), await sealing.of(lambda outbox: outbox.identity.appliance)
-    await taking.take(line(who, 3))
-    outcome = await taking.take(forged(who))
+    await taking.take([line(who, 3)])
+    outcome = (await taking.take([forged(who)]))[0]
     assert (outcome.what, outcome.reason) == ("refused", reason)
     assert sealing.assignments == 3
 
@@ -173,7 +173,7 @@ async def test_each_flipped_bit_of_an_envelope_is_refused(sealing: Sealing) -> N
     for place in range(len(good)):
         flipped = bytearray(good)
         flipped[place] ^= 1 << place % 7
-        assert (await taking.take(bytes(flipped))).what == "refused", place
+        assert (await taking.take([bytes(flipped)]))[0].what == "refused", place
     assert sealing.assignments == 0
 
 
@@ -183,7 +183,7 @@ async def test_batches_say_which_version_is_in_force(sealing: Sealing, tmp_path:
     for _ in range(2):
         box.hear(store, 15)
         assert await sealing.seal_now() == ""
-        await Taking(sealing, KEYS).take(line(who))
+        await Taking(sealing, KEYS).take([line(who)])
     lines = await sealing.of(lambda outbox: [outbox.line(name) for name in outbox.waiting])
     assert [unpack(read(one).payload).assignments for one in lines] == [0, 7]
 

@@ -55,7 +55,7 @@ async def waiting(sealing: Sealing) -> int:
 
 async def test_a_receipt_is_taken_once(sealing: Sealing) -> None:
     taking, line = Taking(sealing, KEYS), await sealing.of(receipt)
-    assert [(await taking.take(line)).what for _ in range(3)] == ["taken", "known", "known"]
+    assert [(await taking.take([line]))[0].what for _ in range(3)] == ["taken", "known", "known"]
     assert await waiting(sealing) == 1
 
 
@@ -74,7 +74,7 @@ async def test_a_receipt_is_taken_once(sealing: Sealing) -> None:
 async def test_what_is_not_believed_is_refused_by_name(
     sealing: Sealing, made: Callable[[Outbox], bytes], reason: str
 ) -> None:
-    outcome = await Taking(sealing, KEYS).take(await sealing.of(made))
+    outcome = (await Taking(sealing, KEYS).take([await sealing.of(made)]))[0]
     assert (outcome.what, outcome.reason) == ("refused", reason)
     assert outcome.words
     assert await waiting(sealing) == 2
@@ -83,8 +83,7 @@ async def test_what_is_not_believed_is_refused_by_name(
 async def test_many_are_counted(sealing: Sealing) -> None:
     good = await sealing.of(receipt)
     taking, tally = Taking(sealing, KEYS), Tally()
-    for line in (good, good, b"no", b"neither", good.replace(b"receipt", b"deceipt")):
-        tally.add(await taking.take(line))
+    tally.add(*await taking.take([good, good, b"no", b"neither", good.replace(b"receipt", b"deceipt")]))
     assert (tally.taken, tally.known, tally.refused, tally.is_good) == (
         1, 1, {"malformed": 2, "wrong_type": 1}, True
     )  # fmt: skip
@@ -93,5 +92,5 @@ async def test_many_are_counted(sealing: Sealing) -> None:
 
 async def test_without_a_key_nothing_is_believed(sealing: Sealing) -> None:
     assert keys_of(CENTRE.public_key().public_bytes_raw().hex()).keys() == KEYS.keys()
-    assert (await Taking(sealing, keys_of("")).take(await sealing.of(receipt))).reason == "unknown_key"
+    assert (await Taking(sealing, keys_of("")).take([await sealing.of(receipt)]))[0].reason == "unknown_key"
     assert Outcome("known").words == ""
