@@ -163,7 +163,9 @@ def _migrate(connection: Connection) -> None:
 
 def _sqlite(directory: Path) -> AsyncEngine:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_async_engine(f"sqlite+aiosqlite:///{directory / FILE}", connect_args={"timeout": BUSY_TIMEOUT_S})
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{directory / FILE}", connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
@@ -194,7 +196,9 @@ def _postgresql(address: str) -> AsyncEngine:
     # A server that takes a connection and says nothing more holds nobody up for longer.
     waits = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": COMMAND_TIMEOUT_S}
     try:
-        return create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, connect_args=waits)
+        return create_async_engine(
+            url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True, connect_args=waits, hide_parameters=True
+        )
     except ArgumentError as fault:
         raise ConfigError(f"the database's address: {fault}", _ADDRESS) from None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from appliance.aggregator.admission import Limits
 from appliance.aggregator.api import Api
@@ -409,6 +410,25 @@ async def test_a_flood_of_visitors_does_not_take_the_appliances_place(small: Cen
         assert '"standing":"waiting"' in await response.text()
     for _, writer in open_ones:
         writer.close()
+
+
+async def test_a_database_that_does_not_answer(small: Centre, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("SELECT password", {"name": "kept secret"}, Exception("disk I/O error"))
+
+    monkeypatch.setattr("appliance.aggregator.overview.summary", fail)
+    answer, page = await small.mine.get("/")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+    assert "the data cannot be reached" in page
+    assert "not answered page=/ fault=OperationalError" in caplog.text
+    assert "secret" not in caplog.text + page
+
+
+async def test_what_the_database_complains_of_names_no_values(database: Database) -> None:
+    with pytest.raises(IntegrityError) as refused:
+        async with database.writing() as connection:
+            await connection.execute(insert(appliance), {"identity": "secret"})
+    assert "secret" not in str(refused.value).partition("\nDETAIL")[0]
 
 
 async def test_a_page_is_small_and_asks_nobody_else(centre: Centre) -> None:

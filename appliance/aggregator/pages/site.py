@@ -4,11 +4,13 @@ They have bounds of their own, so that no flood of visitors takes an appliance's
 stands in an appliance's way: appliances reach the API by whatever name, browsers reach the pages by the aggregator's.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from sqlalchemy.exc import SQLAlchemyError
 
 from appliance.aggregator.admission import Limits, Load, Overloaded
 from appliance.aggregator.operators import Operators
@@ -26,6 +28,8 @@ from appliance.web.frame.passwords import Passwords
 from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle
+
+log = logging.getLogger(__name__)
 
 # A browser opens six connections; beyond these a visitor is told to come again.
 LIMITS = Limits(requests=64, requests_from_one=16)
@@ -54,15 +58,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Send away what is too much."""
+    """Send away what is too much, and what the database does not answer."""
+    retry = {"Retry-After": str(LIMITS.retry_after_s)}
     try:
         with request.app[LOAD].request(address_of(request)):
             return await handler(request)
     except Overloaded as fault:
-        retry = {"Retry-After": str(LIMITS.retry_after_s)}
         if fault.status == 429:
             raise web.HTTPTooManyRequests(headers=retry) from None
         raise web.HTTPServiceUnavailable(headers=retry) from None
+    except (SQLAlchemyError, OSError) as fault:
+        log.warning("not answered page=%s fault=%s", request.path, type(fault).__name__)
+        raise web.HTTPServiceUnavailable(headers=retry) from fault
 
 
 MIDDLEWARES = (remember_language, show_errors, check_host, admit, refuse_strangers, guard)
