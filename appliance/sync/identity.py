@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.durable import sync, write
 from appliance.errors import StoreError
-from appliance.store.backup.restore import AGAIN, IDENTITY
+from appliance.store.backup.restore import IDENTITY, NEW_KEY
 from appliance.sync.envelope import ENROLMENT, ROTATION, key_id, seal
 from appliance.sync.keyfile import COPY, KEY, found_key, keep_key, kept_key
 
@@ -78,16 +78,26 @@ def name_of(key: Ed25519PublicKey) -> str:
 
 
 def open_identity(directory: Path) -> Identity:
-    """The identity in a data directory, made at the first start, with a new key after a restore.
+    """The identity in a data directory, made at the first start, with a new key where one was asked for.
 
     Raises StoreError, OSError.
     """
     folder = directory / IDENTITY
     identity = _opened(folder)
-    if (folder / AGAIN).exists():
+    if is_new_key_due(directory):
         identity = rotate(directory, identity)
-        (folder / AGAIN).unlink()
+        (folder / NEW_KEY).unlink()
     return identity
+
+
+def is_new_key_due(directory: Path) -> bool:
+    """Whether a new key was asked for: by a restore, or by a person."""
+    return (directory / IDENTITY / NEW_KEY).exists()
+
+
+def ask_new_key(directory: Path) -> None:
+    """Have a new key begin; the appliance sees to it before it seals again. Raises OSError."""
+    write(directory / IDENTITY / NEW_KEY, b"")
 
 
 def seen_identity(directory: Path) -> Identity:

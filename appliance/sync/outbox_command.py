@@ -1,6 +1,6 @@
-"""`appliance outbox`: what waits to be delivered, listed, or put on a USB stick.
+"""`appliance outbox`: what waits to be delivered, listed, or put on a USB stick; and a new key to sign it with.
 
-The outbox is only read: it makes no difference whether the appliance runs meanwhile.
+The outbox is only read, and a new key is only asked for: it makes no difference whether the appliance runs meanwhile.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from appliance import __version__, config
 from appliance.errors import StoreError
 from appliance.progress import Progress
 from appliance.sync.envelope import Refused, read
-from appliance.sync.identity import seen_identity
+from appliance.sync.identity import ask_new_key, seen_identity
 from appliance.sync.outbox import OUTBOX, Name
 from appliance.sync.stick import Exported, export, folder_of, shelf_of, waiting_in
 from appliance.sync.unpack import unpack
@@ -27,18 +27,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="say how much waits, since when, and whose it is")
     exporting = actions.add_parser("export", help="put what waits on a USB stick, for 'appliance aggregator ingest'")
     exporting.add_argument("folder", type=Path, metavar="DIR", help="folder where the stick is mounted")
-    for one in (listing, exporting):
+    renewing = actions.add_parser("new-key", help="sign what comes from now on with a new key")
+    for one in (listing, exporting, renewing):
         one.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List or export; returns the exit code. Raises InputError, StoreError, ConfigError."""
+    """Do what was asked; returns the exit code. Raises InputError, StoreError, ConfigError."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     settings = config.load(arguments.config)
     directory = settings.store.directory
     try:
         if arguments.action == "list":
             _list(directory)
+        elif arguments.action == "new-key":
+            _ask_new_key(directory)
         else:
             _export(directory, settings.site.name, arguments.folder)
     except PermissionError as fault:
@@ -55,6 +58,16 @@ def _list(directory: Path) -> None:
     _say(f"{_amount(names, size)}{_span([directory / OUTBOX / name.file for name in names])}")
     identity = seen_identity(directory)
     _say(f"appliance {identity.fingerprint}, code for the operator {identity.claim_code}")
+
+
+def _ask_new_key(directory: Path) -> None:
+    identity = seen_identity(directory)
+    ask_new_key(directory)
+    _say(
+        f"A new key begins with the next batch, in a quarter of an hour at the latest, or at the next start. If that of"
+        f" now, number {identity.epoch}, may be in other hands, have it revoked once the next one has delivered:"
+        f" appliance aggregator revoke {identity.appliance} --epoch {identity.epoch}"
+    )
 
 
 def _export(directory: Path, site_name: str, root: Path) -> None:

@@ -15,7 +15,7 @@ from appliance.store.history import History
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.schema import in_words
 from appliance.store.writer import Store
-from appliance.sync.identity import open_identity
+from appliance.sync.identity import is_new_key_due, open_identity
 from appliance.sync.outbox import OUTBOX, Outbox
 from appliance.sync.sparing import IN_WORDS, LEFT_OUT, Sparing
 from appliance.timeline import ms_of
@@ -126,7 +126,7 @@ class Sealing:
     def _current(self) -> Outbox:
         """The outbox that lies in the data directory now. Raises StoreError, OSError."""
         folder = self._store.directory / OUTBOX
-        if self._outbox is None or self._opened != file_identity(folder):
+        if self._outbox is None or self._opened != file_identity(folder) or is_new_key_due(self._store.directory):
             # A restore puts another outbox, and another identity, in the place of the one before.
             self._outbox = Outbox(self._store.directory, open_identity(self._store.directory), self._sparing)
             self._outbox.open()

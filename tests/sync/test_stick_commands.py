@@ -114,6 +114,18 @@ async def test_export_and_list(place: Place) -> None:
         assert (code, "0 of them new" in out) == (0, True)
 
 
+async def test_a_new_key_is_asked_for(place: Place) -> None:
+    before = seen_identity(place.box.directory)
+    async with running(place) as sealing:
+        code, out, _ = await place.say("outbox", "new-key")
+        assert (code, f"aggregator revoke {before.appliance} --epoch 1\n" in out) == (0, True)
+        assert seen_identity(place.box.directory).epoch == 1
+        identity = await sealing.of(lambda outbox: outbox.identity)
+        assert (identity.appliance, identity.epoch, len(identity.rotations)) == (before.appliance, 2, 1)
+        assert (await sealing.of(lambda outbox: outbox.identity)).key == identity.key
+        assert await sealing.of(lambda outbox: len(outbox.waiting)) == 3
+
+
 async def test_export_says_what_is_wrong(place: Place, tmp_path: Path) -> None:
     code, _, error = await place.say("outbox", "export", str(tmp_path / "nowhere"))
     assert (code, error) == (

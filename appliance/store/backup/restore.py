@@ -32,7 +32,7 @@ FORMAT = 1
 PART, READY, OLD, NEW = "restore.part", "restore", "replaced", "restored"
 NOTE = "restored.json"
 IDENTITY = "identity"
-AGAIN = "restored"
+NEW_KEY = "new-key"
 """In a restored identity: the machine that it was backed up from may go on, so this one needs a key of its own."""
 
 
@@ -59,7 +59,7 @@ def take_up(directory: Path) -> bool:
         for folder in (old, directory, handover):
             sync(folder)
         if (identity := handover / READY / IDENTITY).is_dir():
-            (identity / AGAIN).touch()
+            (identity / NEW_KEY).touch()
             sync(identity)
         (handover / READY).rename(new)
         sync(handover)

@@ -58,7 +58,7 @@ def content(directory: Path) -> dict[str, str]:
     found = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        passing = name.startswith(("handover/", "replaced-", "damaged/", "identity/restored"))
+        passing = name.startswith(("handover/", "replaced-", "damaged/", "identity/new-key"))
         passing |= name.endswith(("-wal", "-shm"))
         if passing or not path.is_file():
             continue
