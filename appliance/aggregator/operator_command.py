@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.aggregator.api import utc_ms
+from appliance.aggregator.audit import CONSOLE
 from appliance.aggregator.operators import Operators
 from appliance.aggregator.server import opened
 from appliance.archive.passphrase import asked, first_line
@@ -42,7 +43,7 @@ async def run(arguments: argparse.Namespace) -> None:
             await operators.add(name, kept(_password(name, arguments.password_file)), utc_ms())
             _say(f"{name} can log in now.")
         elif action == "password":
-            await operators.set_password(name, kept(_password(name, arguments.password_file)), utc_ms())
+            await operators.set_password(name, kept(_password(name, arguments.password_file)), utc_ms(), CONSOLE)
             _say(f"{name} has a new password, and is logged out everywhere.")
         elif action == "remove":
             await operators.remove(name, utc_ms())

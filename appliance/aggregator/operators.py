@@ -53,10 +53,13 @@ class Operators:
 
         await self._database.write(work)
 
-    async def set_password(self, name: str, kept: str, now_utc_ms: int, who: str = CONSOLE) -> None:
-        """Give an operator a new password, and log them out everywhere. Raises UsageError."""
-        changed = {"password": kept, "changed_utc_ms": now_utc_ms}
-        await self._change(name, changed, PASSWORD_SET, now_utc_ms, who)
+    async def set_password(self, name: str, kept: str, now_ms: int, who: str = "") -> None:
+        """Give an operator a new password, and log them out everywhere; done by themselves if nobody else is said.
+
+        Raises UsageError.
+        """
+        changed = {"password": kept, "changed_utc_ms": now_ms}
+        await self._change(name, changed, PASSWORD_SET, now_ms, who or name)
 
     async def remove(self, name: str, now_utc_ms: int, who: str = CONSOLE) -> None:
         """Let an operator in no more, and log them out everywhere. Raises UsageError."""

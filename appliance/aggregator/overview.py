@@ -9,7 +9,7 @@ network is out for at night, or works on a line by day, is over by then.
 
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Select, case, func, or_, select
+from sqlalchemy import Select, case, false, func, or_, select
 
 from appliance.aggregator.appliances import APPROVED, REVOKED, WAITING
 from appliance.aggregator.database import Database
@@ -36,7 +36,8 @@ class Member(NamedTuple):
     """An appliance in the list; times are ms UTC.
 
     `state` is as it is kept, or `SILENT`. `heard_utc_ms`: when a batch of it came last; `sealed_utc_ms`: when the last
-    one was sealed that is stored. `waiting` counts batches that came too early, `missing` those that they wait for.
+    one was sealed that is stored, `simulated` whether that was made up. `waiting` counts batches that came too early,
+    `missing` those that they wait for.
     """
 
     identity: str
@@ -48,6 +49,7 @@ class Member(NamedTuple):
     waiting: int
     missing: int
     refused_utc_ms: int | None
+    simulated: bool
 
 
 class Summary(NamedTuple):
@@ -189,6 +191,7 @@ def _base(now_utc_ms: int) -> Select[Any]:
             func.coalesce(gaps.c.waiting, 0).label("waiting"),
             func.coalesce(gaps.c.missing, 0).label("missing"),
             refused.c.last.label("refused_utc_ms"),
+            func.coalesce(batch.c.simulated, false()).label("simulated"),
         )
         .outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
         .outerjoin(chain, (chain.c.appliance_id == newest.c.appliance_id) & (chain.c.epoch == newest.c.epoch))

@@ -272,6 +272,15 @@ async def test_names_are_text_and_nothing_else(centre: Centre) -> None:
     assert "<script" not in page
 
 
+async def test_what_is_made_up_is_called_so(centre: Centre) -> None:
+    for number, simulated in ((1, True), (2, False)):
+        sender = await centre.approved(number)
+        path = f"/appliances/{sender.identity}"
+        await centre.api.ingest.ingest(sender.sealed(1, simulated=simulated), NOW)
+        assert (await centre.page(path)).count('class="badge made-up"') == 2 * simulated
+    assert (await centre.page("/")).count('class="badge made-up"') == 1
+
+
 async def test_the_audit(centre: Centre) -> None:
     sender = await centre.enrol(1)
     await centre.mine.post(f"/appliances/{sender.identity}/approve", {})
@@ -296,8 +305,8 @@ async def test_every_page_in_both_languages_and_empty(small: Centre) -> None:
 
 
 ADDRESS = "/appliances/" + "0" * 32
-PATHS = ["/", ADDRESS, f"{ADDRESS}/revoke", "/refusals", "/refusals/1", "/audit"]
-POSTS = [f"{ADDRESS}/{what}" for what in ("approve", "revoke", "revoke-key", "give-up")]
+PATHS = ["/", "/password", ADDRESS, f"{ADDRESS}/revoke", "/refusals", "/refusals/1", "/audit"]
+POSTS = ["/password", *(f"{ADDRESS}/{what}" for what in ("approve", "revoke", "revoke-key", "give-up"))]
 
 
 async def test_nothing_is_shown_or_done_without_a_log_in(small: Centre) -> None:

@@ -144,7 +144,7 @@ async def test_nothing_is_wider_than_the_screen(tmp_path: Path, lang: str, schem
             await page.locator(".tiles").wait_for()
             for width in (320, 390, 768, 1280):
                 await page.set_viewport_size({"width": width, "height": 844})
-                for path in ("/", one, f"{one}/revoke", "/refusals", "/audit", "/nothing"):
+                for path in ("/", one, f"{one}/revoke", "/refusals", "/audit", "/password", "/nothing"):
                     await page.goto(f"{url}{path}?lang={lang}")
                     wide = await page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= width, (path, width)

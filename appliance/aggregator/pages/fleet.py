@@ -29,6 +29,7 @@ class Row:
     is_late: bool
     waiting: int
     missing: int
+    simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,5 @@ def row(member: Member, now_utc_ms: int) -> Row:
         is_late=lag_ms is not None and lag_ms > SILENT_MS,
         waiting=member.waiting,
         missing=member.missing,
+        simulated=bool(member.simulated),
     )

@@ -16,7 +16,7 @@ from appliance.aggregator.admission import Limits, Load, Overloaded
 from appliance.aggregator.operators import Operators
 from appliance.aggregator.pages import deeds, fleet, one, refused
 from appliance.aggregator.pages.parts import CENTRE, PACKAGE, Centre
-from appliance.web.frame import login, static
+from appliance.web.frame import login, password_page, static
 from appliance.web.frame.addresses import address_of
 from appliance.web.frame.errors import show_errors
 from appliance.web.frame.forms import refuse_strangers
@@ -50,6 +50,8 @@ ROUTES = (
     web.get(LOG_IN, login.view),
     web.post(LOG_IN, login.log_in),
     web.post("/logout", login.log_out),
+    web.get("/password", password_page.view),
+    web.post("/password", password_page.change),
     web.get("/static/{name}", everybody(static.serve)),
 )
 

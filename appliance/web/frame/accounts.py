@@ -51,6 +51,9 @@ class Accounts(Protocol):
     async def renew(self, name: str, kept: str) -> None:
         """Keep the same password in a new form; sessions go on."""
 
+    async def set_password(self, name: str, kept: str, now_ms: int) -> None:
+        """Give an account another password, end all of its sessions, and write down that it did so itself."""
+
     async def begin(self, session: Session, forget_before_ms: int) -> None:
         """Add a session, and remove all that were made before then."""
 

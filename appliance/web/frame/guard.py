@@ -17,6 +17,7 @@ SESSIONS = web.AppKey("SESSIONS", Sessions)
 LOG_IN = "/login"
 _MARK = "_open_to"
 _EVERYBODY = frozenset[str]()
+_NOBODY = object()
 
 Handler = TypeVar("Handler", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 
@@ -24,6 +25,12 @@ Handler = TypeVar("Handler", bound=Callable[[web.Request], Awaitable[web.StreamR
 def everybody(handler: Handler) -> Handler:
     """A handler that needs no log-in."""
     setattr(handler, _MARK, _EVERYBODY)
+    return handler
+
+
+def anybody(handler: Handler) -> Handler:
+    """A handler for who has logged in, whatever their role."""
+    setattr(handler, _MARK, None)
     return handler
 
 
@@ -44,8 +51,8 @@ async def guard(
     """Let through who may; send to the log-in who has not logged in."""
     if request.match_info.http_exception is not None:
         return await handler(request)
-    roles: Any = getattr(request.match_info.handler, _MARK, None)
-    if roles is None:
+    roles: Any = getattr(request.match_info.handler, _MARK, _NOBODY)
+    if roles is _NOBODY:
         raise web.HTTPForbidden
     if (session := await request.app[SESSIONS].find(request)) is not None:
         request[SESSION] = session
@@ -53,7 +60,7 @@ async def guard(
         if session is None:
             # Not raised: the language that the address asks for is kept with the answer.
             return web.Response(status=303, headers={"Location": _log_in_address(request)})
-        if session.role not in roles:
+        if roles is not None and session.role not in roles:
             raise web.HTTPForbidden
     return await handler(request)
 

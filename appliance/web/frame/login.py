@@ -43,7 +43,7 @@ async def view(request: web.Request) -> web.StreamResponse:
     """The form."""
     page = await _page(request, request.query.get("next", ""))
     if SESSION in request:
-        return _to(page.next)
+        return to(page.next)
     return html(request, "login.html", page)
 
 
@@ -80,7 +80,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     if verdict.is_outdated:
         account = replace(account, kept=await request.app[PASSWORDS].kept(fields["password"]))
         await accounts.renew(name, account.kept)
-    response = _to(page.next)
+    response = to(page.next)
     await request.app[SESSIONS].begin(request, response, account)
     await accounts.note(name, LOGGED_IN, _from(request), request.app[SESSIONS].now_ms())
     return response
@@ -89,7 +89,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
 @everybody
 async def log_out(request: web.Request) -> web.StreamResponse:
     """The button was pressed."""
-    response = _to(LOG_IN)
+    response = to(LOG_IN)
     await request.app[SESSIONS].end(request, response)
     if (session := request.get(SESSION)) is not None:
         now_ms = request.app[SESSIONS].now_ms()
@@ -114,6 +114,6 @@ def _from(request: web.Request) -> str:
     return address_of(request) or "this machine"
 
 
-def _to(address: str) -> web.Response:
+def to(address: str) -> web.Response:
     """A redirection as an answer, for one that is raised cannot have cookies."""
     return web.Response(status=303, headers={"Location": address})

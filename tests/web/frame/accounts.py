@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from appliance.web.frame import login
+from appliance.web.frame import login, password_page
 from appliance.web.frame.accounts import SESSION, Account, Session
 from appliance.web.frame.errors import show_errors
 from appliance.web.frame.forms import refuse_strangers
@@ -41,6 +41,10 @@ class InMemory:
 
     async def renew(self, name: str, kept: str) -> None:
         self.accounts[name] = replace(self.accounts[name], kept=kept)
+
+    async def set_password(self, name: str, kept: str, now_ms: int) -> None:
+        self.accounts[name] = replace(self.accounts[name], kept=kept)
+        self.sessions = {key: one for key, one in self.sessions.items() if one.name != name}
 
     async def begin(self, session: Session, forget_before_ms: int) -> None:
         self.sessions = {key: one for key, one in self.sessions.items() if one.made_ms >= forget_before_ms}
@@ -100,6 +104,7 @@ async def served() -> AsyncIterator[Site]:
         [
             web.get("/", read), web.get("/read", read), web.post("/write", write), web.get("/forgotten", forgotten),
             web.get("/login", login.view), web.post("/login", login.log_in), web.post("/logout", login.log_out),
+            web.get("/password", password_page.view), web.post("/password", password_page.change),
         ]
     )  # fmt: skip
     app.on_response_prepare.append(add_headers)

@@ -267,3 +267,47 @@ async def test_nobody_yet(site: Site, mine: Browser) -> None:
     site.storage.accounts.clear()
     answer, _ = await mine.get("/login")
     assert answer.status == 200
+
+
+NEW = {"password": PASSWORD, "new": "four other words rhyme", "again": "four other words rhyme"}
+
+
+async def test_a_password_is_changed_and_ends_all_other_sessions(site: Site, mine: Browser) -> None:
+    assert (await mine.get("/password"))[0].headers["Location"].startswith("/login")
+    await mine.log_in("bea")
+    async with browser(site.url) as elsewhere:
+        await elsewhere.log_in("bea")
+        assert (await mine.get("/password"))[0].status == 200
+        answer, _ = await mine.post("/password", NEW)
+        assert (answer.status, answer.headers["Location"]) == (303, "/")
+        assert (await mine.get("/read"))[0].status == 200
+        assert (await elsewhere.get("/read"))[0].status == 303
+        assert (await elsewhere.log_in("bea"))[0].status == 403
+        assert (await elsewhere.log_in("bea", NEW["new"]))[0].status == 303
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"password": "wrong"}, 403, "That is not the password so far."),
+        ({"again": "something else"}, 422, "The two new passwords differ."),
+        ({"new": "short", "again": "short"}, 422, "The password has fewer than 12 characters."),
+        ({"new": ""}, 422, "fewer than 12"),
+    ],
+)
+async def test_a_password_that_is_not_changed(
+    site: Site, mine: Browser, changed: dict[str, str], status: int, words: str
+) -> None:
+    await mine.log_in("bea")
+    before = site.storage.accounts["bea"]
+    answer, page = await mine.post("/password", NEW | changed)
+    assert (answer.status, words in page) == (status, True)
+    assert site.storage.accounts["bea"] == before
+
+
+async def test_a_session_that_was_left_open_is_of_little_use_to_a_guesser(site: Site, mine: Browser) -> None:
+    await mine.log_in("bea")
+    for _ in range(FREE):
+        assert (await mine.post("/password", NEW | {"password": "wrong"}))[0].status == 403
+    answer, page = await mine.post("/password", NEW)
+    assert (answer.status, "try again in 5 s" in page) == (429, True)
