@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import asking, ingest, month, offline, rate, scenes, size, writing
+from benchmarks import asking, ingest, month, offline, rate, scenes, size, wire, writing
 from benchmarks.conservation import campaign as conservation
 from benchmarks.conservation.check import Lost
 from benchmarks.cost import peak_memory_mb, processor_ratio
@@ -184,6 +184,7 @@ def delivery(arguments: argparse.Namespace) -> list[Row]:
         Row("readings that arrived, each once", "", 3e3 if quick else 1e5, 1e5, tally.readings, at_least=True),
         Row("faults on their way", "", 40 if quick else 1_000, 1_000, tally.faults, at_least=True),
     ]
+    rows.append(Row("a reading on the wire, 300 meters", "bytes", 12, 8, wire.measure(hours=2.0 if quick else 24.0)))
     if quick:
         return rows
     try:

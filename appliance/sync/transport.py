@@ -68,7 +68,7 @@ class Link:
         asked = nonce()
         headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
         headers |= {"X-Nonce": asked, "X-Appliance": appliance}
-        body = io.BytesIO(gzip.compress(b"\n".join(lines) + b"\n", 6))
+        body = io.BytesIO(body_of(lines))
         told.sent_s = time.monotonic()
         try:
             session = await self._connected()
@@ -117,6 +117,11 @@ class Link:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def body_of(lines: Sequence[bytes]) -> bytes:
+    """Lines as the body of a request: newline-delimited, as one gzip member."""
+    return gzip.compress(b"\n".join(lines) + b"\n", 6)
 
 
 def links_of(addresses: Sequence[str], key: str, certificate: str) -> list[Link]:
