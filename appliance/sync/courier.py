@@ -18,11 +18,12 @@ from dataclasses import dataclass
 
 from appliance.errors import NotDelivered, StoreError
 from appliance.store.schema import in_words
-from appliance.sync.assignments import MOST_LINE_BYTES, question
+from appliance.sync import assignments
+from appliance.sync.assignments import question
 from appliance.sync.outbox import Name
 from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Outcome, Taking
-from appliance.sync.transport import HINT_KEY, MOST_ANSWER_BYTES, Link, Told
+from appliance.sync.transport import HINT_KEY, MOST_LINE_BYTES, Link, Told
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Courier:
         announced, self._announced = self._announced, 0
         identity = await self._sealing.of(lambda outbox: outbox.identity)
         asked = question(identity.appliance, version, identity.key)
-        told, outcomes = await self._post(link, ASSIGNMENTS, [asked], MOST_LINE_BYTES + 100)
+        told, outcomes = await self._post(link, ASSIGNMENTS, [asked], assignments.MOST_LINE_BYTES + 100)
         # That there are newer ones was said again; once for each answer to something else is enough.
         self._announced = 0
         self._not_assigned = ""
@@ -203,7 +204,7 @@ class Courier:
             log.warning("aggregator=%s assignments version=%d not taken in: %s", link.address, announced, why)
 
     async def _post(
-        self, link: Link, path: str, lines: Sequence[bytes], most_bytes: int = MOST_ANSWER_BYTES
+        self, link: Link, path: str, lines: Sequence[bytes], most_bytes: int = MOST_LINE_BYTES
     ) -> tuple[Told, list[Outcome]]:
         """One request; what is signed is taken in though it breaks off. Raises NotDelivered, StoreError, OSError."""
         identity = await self._sealing.of(lambda outbox: outbox.identity)

@@ -26,8 +26,10 @@ from appliance.errors import NotDelivered
 from appliance.sync.answer import Answer, nonce, unpack_answer
 from appliance.sync.envelope import ANSWER, Refused, key_id, opened, read
 
-CONNECT_S, READ_S = 20.0, 60.0
-MOST_ANSWER_BYTES = 4_096
+# The last is of a whole request: who neither takes what is sent nor ends what it says holds up the next address.
+CONNECT_S, READ_S, REQUEST_S = 20.0, 60.0, 900.0
+MOST_LINE_BYTES = 4_096
+MOST_ANSWER_BYTES = 4 << 20
 LONGEST_RETRY_S = 3_600.0
 
 HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
@@ -59,7 +61,7 @@ class Link:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
-        self, path: str, lines: Sequence[bytes], appliance: str, told: Told, most_bytes: int = MOST_ANSWER_BYTES
+        self, path: str, lines: Sequence[bytes], appliance: str, told: Told, most_bytes: int = MOST_LINE_BYTES
     ) -> None:
         """Send lines, and fill in what is told, each line of `most_bytes`, also when it breaks off.
 
@@ -107,9 +109,9 @@ class Link:
             context: ssl.SSLContext | bool = True
             if self._certificate:
                 context = await asyncio.to_thread(ssl.create_default_context, cafile=self._certificate)
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S)
+            timeout = aiohttp.ClientTimeout(total=REQUEST_S, sock_connect=CONNECT_S, sock_read=READ_S)
             connector = aiohttp.TCPConnector(ssl=context, limit=1)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
         return self._session
 
     async def close(self) -> None:
@@ -131,9 +133,12 @@ def links_of(addresses: Sequence[str], key: str, certificate: str) -> list[Link]
 
 
 async def _lines(content: aiohttp.StreamReader, most_bytes: int) -> AsyncIterator[bytes]:
-    """The lines of an answer; one that is too long is none."""
-    line = bytearray()
+    """The lines of an answer; one that is too long is none, nor is what comes after too many of them."""
+    line, left = bytearray(), MOST_ANSWER_BYTES
     async for piece in content.iter_any():
+        left -= len(piece)
+        if left < 0:
+            raise aiohttp.ClientPayloadError(f"an answer of more than {MOST_ANSWER_BYTES} bytes")
         *ended, rest = piece.split(b"\n")
         for end in ended:
             line += end
