@@ -77,11 +77,15 @@ class Exchange:
 
     async def line(self, most_bytes: int) -> bytes:
         """The body as one line. Raises Failed."""
+        found = None
         async with contextlib.aclosing(self.lines(most_bytes)) as lines:
-            found = [line async for line in lines]
-        if len(found) != 1:
-            raise Failed("malformed", f"{len(found)} lines, expected one")
-        return found[0]
+            async for line in lines:
+                if found is not None:
+                    raise Failed("malformed", "more than one line, expected one")
+                found = line
+        if found is None:
+            raise Failed("malformed", "no line, expected one")
+        return found
 
     async def lines(self, most_bytes: int) -> AsyncGenerator[bytes, None]:
         """The lines of the body, as they come; those above `most_bytes` cut to one byte more. Raises Failed."""

@@ -236,6 +236,10 @@ async def test_a_body_beyond_the_bounds_ends_the_request(small: Database) -> Non
         bomb = gzip.compress(bytes(MOST_BODY_BYTES * 4))
         told = await centre.post("batches", bomb, sender.identity, **packed)
         assert [one["failed"] for one in told] == ["too_large"]
+        # Of what is to be one line, millions of them are neither kept nor counted.
+        for what in ("receipts", "enrolments", "rotations", "assignments"):
+            told = await centre.post(what, gzip.compress(b"\n" * MOST_BODY_BYTES * 4, 1), sender.identity, **packed)
+            assert [one["failed"] for one in told] == ["malformed"]
         for broken in (gzip.compress(line)[:-9], gzip.compress(line) * 2, line):
             told = await centre.post("batches", broken, sender.identity, **packed)
             assert told[-1]["failed"] == "bad_encoding"
