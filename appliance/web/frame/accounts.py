@@ -3,37 +3,15 @@
 Times are ms on the clock that the site gives its `Sessions`.
 """
 
-import unicodedata
-from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import web
 
-from appliance.errors import InputError
+from appliance.account import LOCKED, LOGGED_IN, LOGGED_OUT, LONGEST_NAME, Account, Session, account_name
 
-LONGEST_NAME = 40
-LOGGED_IN, LOGGED_OUT, LOCKED = "log-in", "log-out", "guesses"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who may log in. `kept` is the password as `passwords.kept` made it; `role` what it may do."""
-
-    name: str
-    kept: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """Somebody who has logged in, known by the SHA-256 of the token that their browser has."""
-
-    token_sha256: str
-    name: str
-    role: str
-    made_ms: int
-    used_ms: int
-
+__all__ = [
+    "LOCKED", "LOGGED_IN", "LOGGED_OUT", "LONGEST_NAME", "SESSION", "Account", "Accounts", "Session", "account_name",
+]  # fmt: skip
 
 # Who sent a request, where they have logged in.
 SESSION = web.RequestKey("SESSION", Session)
@@ -68,18 +46,3 @@ class Accounts(Protocol):
 
     async def note(self, name: str, what: str, address: str, now_ms: int) -> None:
         """Write down a log-in, a log-out, or that an account's password is being guessed, as seen from an address."""
-
-
-def account_name(typed: str) -> str:
-    """The name of an account as it is kept, of one as people type it. Raises InputError.
-
-    >>> account_name(" Ana.Pérez ")
-    'ana.pérez'
-    """
-    name = unicodedata.normalize("NFKC", typed).strip().casefold()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable() or any(c.isspace() for c in name):
-        raise InputError(
-            f"{typed[:LONGEST_NAME]!r} is no name of an account",
-            f"A name has at most {LONGEST_NAME} characters and no spaces.",
-        )
-    return name

@@ -66,7 +66,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         response.headers["Retry-After"] = str(left_s)
         return response
     except Overrun:
-        throttle.succeeded(keys)
+        throttle.withdraw(keys)
         response = html(request, "login.html", replace(page, trouble="busy"), 503)
         response.headers["Retry-After"] = "5"
         return response

@@ -46,7 +46,7 @@ async def change(request: web.Request) -> web.StreamResponse:
         page = PasswordPage("locked", span(math.ceil(fault.left_s), up=True))
         return html(request, "password.html", page, 429)
     except Overrun:
-        request.app[THROTTLE].succeeded(keys)
+        request.app[THROTTLE].withdraw(keys)
         return html(request, "password.html", PasswordPage("busy"), 503)
     if not verdict.is_right:
         return html(request, "password.html", PasswordPage("wrong"), 403)

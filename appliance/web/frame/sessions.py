@@ -76,7 +76,9 @@ def device_of(request: web.Request, account: Account) -> str:
     The cookie proves itself by the kept password, which nobody outside knows, so that nothing need be stored.
     """
     nonce, _, proof = request.cookies.get(_cookie(request, "device"), "")[: 2 * LONGEST_TOKEN].partition(".")
-    return nonce if nonce and hmac.compare_digest(proof.encode(), _proof(nonce, account).encode()) else ""
+    # What is no ASCII cannot be compared, and was never given out.
+    is_some = bool(nonce) and nonce.isascii() and proof.isascii()
+    return nonce if is_some and hmac.compare_digest(proof, _proof(nonce, account)) else ""
 
 
 def _proof(nonce: str, account: Account) -> str:

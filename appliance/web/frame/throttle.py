@@ -71,6 +71,14 @@ class Throttle:
                 first.append(key)
         return first
 
+    def withdraw(self, keys: Iterable[Key]) -> None:
+        """The attempt was none: no password was compared. What failed before it counts as it did."""
+        for key in keys:
+            if (count := self._counts.get(key)) is not None:
+                count.failures = max(0, count.failures - 1)
+                if count.failures < FREE:
+                    count.until_s = 0.0
+
     def succeeded(self, keys: Iterable[Key]) -> None:
         """The attempt was none of a guesser: forget their failures."""
         for key in keys:

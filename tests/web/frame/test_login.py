@@ -263,6 +263,42 @@ async def test_odd_cookies_are_none(mine: Browser, cookie: str) -> None:
     assert (await mine.log_in("ana", "wrong", Cookie=cookie))[0].status == 403
 
 
+async def test_a_flood_gains_nothing(site: Site, mine: Browser) -> None:
+    """Attempts that are turned away since too many wait are neither counted nor do they forgive."""
+    addresses = [{"X-Forwarded-For": f"192.0.2.{n}"} for n in range(60)]
+    found = await asyncio.gather(*(mine.log_in(f"guess{n}", "wrong", **a) for n, a in enumerate(addresses)))
+    assert {answer.status for answer, _ in found} == {403, 503}
+    async with browser(site.url) as guesser:
+        found = [await guesser.log_in("ana", f"guess {n}") for n in range(FREE + 1)]
+        assert [answer.status for answer, _ in found] == [403] * FREE + [429]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Cookie: device=\xff\xfe.\xff; session=\xff",
+        b"Cookie: lang=\xff",
+        b"Origin: http://\xff",
+        b"Sec-Fetch-Site: same-origin\xff",
+        b"Sec-Fetch-Site: same-origin",
+    ],
+)
+async def test_odd_bytes_are_no_fault_of_ours(site: Site, line: bytes) -> None:
+    host, port = site.url.removeprefix("http://").split(":")
+    body = b"name=ana&password=%ff%fe&next=%ff&%ff"
+    kind = b"Content-Type: application/x-www-form-urlencoded"
+    for method, path in (
+        (b"GET", b"/login?next=%ff%fe&lang=%ff&x=%ed%a0%80"), (b"GET", b"/read?%ff=%ff"), (b"GET", b"/%ff"),
+        (b"POST", b"/login"), (b"POST", b"/logout?lang=%ff"),
+    ):  # fmt: skip
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = (b"%s %s HTTP/1.1" % (method, path), b"Host: localhost", b"Content-Length: %d" % len(body), kind, line)
+        writer.write(b"\r\n".join((*head, b"", body)))
+        assert (await reader.readline()).split()[1][:1] in (b"2", b"3", b"4"), path
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_nobody_yet(site: Site, mine: Browser) -> None:
     site.storage.accounts.clear()
     answer, _ = await mine.get("/login")

@@ -83,6 +83,22 @@ def test_success_forgets_and_so_does_a_day() -> None:
     assert [one.fail(ANA) for _ in range(FREE)][-1] == [ANA]
 
 
+def test_an_attempt_that_was_none_forgives_nothing() -> None:
+    """Else whoever overruns the place where passwords are compared would have all guesses free."""
+    one = Guesser()
+    for _ in range(FREE - 1):
+        one.fail(HERE)
+    for _ in range(20):
+        one.fail(HERE)
+        one.throttle.withdraw([HERE])
+    one.fail(HERE)
+    assert one.locked_s(HERE) == 5
+    one.now_s += 5
+    one.fail(HERE)
+    one.throttle.withdraw([HERE, THERE])
+    assert one.locked_s(HERE) == 10
+
+
 @pytest.mark.parametrize("kind", ["address", "account", "device"])
 def test_what_is_remembered_is_bounded(
     kind: Literal["address", "account", "device"], monkeypatch: pytest.MonkeyPatch
