@@ -83,7 +83,7 @@ async def opened(directory: Path) -> AsyncIterator[Database]:
 @contextlib.asynccontextmanager
 async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve API and pages while entered; yields the port. Raises ConfigError when the address or port cannot be had."""
-    app = web.Application(middlewares=site.middlewares(api.admit))
+    app = web.Application(middlewares=[site.admission(api.admit)])
     app.add_routes(api.routes())
     app.on_response_prepare.append(_add_headers)
     centre = Centre(database=api.database, appliances=api.appliances, ingest=api.ingest, now_utc_ms=api.now_utc_ms)

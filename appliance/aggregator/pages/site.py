@@ -7,6 +7,7 @@ stands in an appliance's way: appliances reach the API by whatever name, browser
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -77,18 +78,25 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
 MIDDLEWARES = (remember_language, show_errors, check_host, admit, refuse_strangers, guard)
 
 
-def middlewares(of_appliances: Any) -> list[Any]:
-    """Those of the pages, and the one for requests of appliances."""
-    return [
-        *(_only(one, lambda request: not is_of_appliances(request)) for one in MIDDLEWARES),
-        _only(of_appliances, is_of_appliances),
-    ]
+def admission(of_appliances: Any) -> Any:
+    """The one middleware of the server: that of the API for requests of appliances, those of the pages for others."""
+
+    @web.middleware
+    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if is_of_appliances(request):
+            answer: web.StreamResponse = await of_appliances(request, handler)
+            return answer
+        for middleware in reversed(MIDDLEWARES):
+            handler = partial(middleware, handler=handler)
+        return await handler(request)
+
+    return admitted
 
 
 def set_up(
     app: web.Application, centre: Centre, names: tuple[str, ...], monotonic: Callable[[], float] = time.monotonic
 ) -> None:
-    """Add the pages to an application that has their `middlewares`."""
+    """Add the pages to an application that has their `admission`."""
     operators = Operators(centre.database)
     app[CENTRE] = centre
     app[FRAME] = Frame(package=PACKAGE, site_name="", names=names, has_forms=True)
@@ -107,15 +115,6 @@ def is_of_appliances(request: web.Request) -> bool:
     resource = request.match_info.route.resource
     path = request.path if resource is None else resource.canonical
     return path == "/healthz" or path.startswith("/api/")
-
-
-def _only(one: Any, is_meant: Callable[[web.Request], bool]) -> Any:
-    @web.middleware
-    async def where_meant(request: web.Request, handler: Handler) -> web.StreamResponse:
-        response: web.StreamResponse = await (one(request, handler) if is_meant(request) else handler(request))
-        return response
-
-    return where_meant
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
