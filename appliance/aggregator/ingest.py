@@ -22,7 +22,7 @@ from appliance.aggregator.database import Database
 from appliance.aggregator.keys import Keys, Known
 from appliance.aggregator.partitions import Months
 from appliance.aggregator.refusals import Refusals
-from appliance.aggregator.schema import NO_APPLIANCE, appliance, appliance_key, batch
+from appliance.aggregator.schema import NO_APPLIANCE, appliance, appliance_key, batch, chain
 from appliance.errors import UsageError
 from appliance.sync.batch import MOST_PAYLOAD_BYTES, Batch
 from appliance.sync.envelope import BATCH, RECEIPT, Envelope, Refused, opened, read, seal
@@ -103,13 +103,18 @@ class Ingest:
 
     async def receipts(self, identity: str, batches: list[tuple[int, int]]) -> list[bytes]:
         """The receipts of those batches, by epoch and sequence, that are stored."""
+        asked: dict[int, set[int]] = {}
+        for epoch, sequence in batches:
+            asked.setdefault(epoch, set()).add(sequence)
+        begun = select(chain.c.epoch).join(appliance).where(appliance.c.identity == identity)
+        columns = (batch.c.epoch, batch.c.sequence, batch.c.sha256, batch.c.stored_utc_ms)
+        question = select(*columns).join(appliance).where(appliance.c.identity == identity).order_by(batch.c.sequence)
         found = []
-        question = select(batch.c.sha256, batch.c.stored_utc_ms).join(appliance).where(appliance.c.identity == identity)
         async with self._database.reading() as connection:
-            for epoch, sequence in batches:
-                this = question.where(batch.c.epoch == epoch, batch.c.sequence == sequence)
-                if row := (await connection.execute(this)).first():
-                    found.append(self._receipt(identity, epoch, sequence, row.sha256, row.stored_utc_ms))
+            # Anybody may ask: one statement for each epoch that there is, however many are named.
+            for epoch in asked.keys() & set(await connection.scalars(begun)):
+                these = question.where(batch.c.epoch == epoch, self._database.among(batch.c.sequence, asked[epoch]))
+                found += [self._receipt(identity, *row) for row in await connection.execute(these)]
         return found
 
     async def give_up_gap(self, identity: str, epoch: int, now_utc_ms: int, who: str = audit.CONSOLE) -> Missing:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
+from sqlalchemy.event import listen, remove
 
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database, migrate
@@ -65,6 +66,26 @@ async def test_the_same_batch_gets_the_same_receipt(database: Database, place: P
     await restarted.close()
     assert len(await rows(database, reading)) == 3
     assert len(await rows(database, batch)) == 1
+
+
+async def test_a_question_after_many_receipts_costs_little(database: Database) -> None:
+    """Anybody may ask, and every appliance does after an outage."""
+    sender = await Sender().enrol(database)
+    worker = ingest(database)
+    stored = [await worker.ingest(sender.sealed(sequence), NOW) for sequence in (1, 2)]
+    statements = []
+
+    def count(*told: object) -> None:
+        statements.append(told[2])
+
+    listening = (database.engine.sync_engine, "before_cursor_execute", count)
+    listen(*listening)
+    names = [(epoch, sequence) for epoch in range(1, 11) for sequence in range(1, 101)]
+    receipts = await worker.receipts(sender.identity, names)
+    assert await worker.receipts("0" * 32, names) == []
+    remove(*listening)
+    assert [Stored(receipt) for receipt in receipts] == stored
+    assert len(statements) < 10
 
 
 async def test_an_appliance_is_believed_once_it_is_approved_until_it_is_revoked(database: Database) -> None:
