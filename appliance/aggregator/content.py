@@ -24,8 +24,8 @@ from appliance.sync.envelope import Refused
 CALENDAR = 0
 CALENDAR_CLOCK = (Knot(0, 0, 0, "calendar"),)
 NOT_YET = -1
-# An appliance tells 64 knots at most; each span is a statement when it is told better.
-MOST_SPANS = 1_000
+# An appliance tells 64 knots of a boot at most, and 100 boots better; each span of these is a statement.
+MOST_SPANS, MOST_RESTATED_SPANS = 1_000, 10_000
 Rows = list[tuple[Any, ...]]
 MeterKey = tuple[int, str, bool]
 """What a meter calls itself, by which protocol, and whether it was made up."""
@@ -49,8 +49,11 @@ def check(batch: Batch) -> None:
             raise Refused("bad_content", "a clock that no machine has")
         if any(abs(total) >= LIMIT for total in part.receptions.snr_sum_cdb):
             raise Refused("bad_content", "levels whose sum is beyond all bounds")
-    if any(span_count(told.clock) > MOST_SPANS for told in batch.restated):
+    restated = [span_count(told.clock) for told in batch.restated]
+    if max(restated, default=0) > MOST_SPANS:
         raise Refused("bad_content", "a clock that no machine has")
+    if sum(restated) > MOST_RESTATED_SPANS:
+        raise Refused("bad_content", "the time of more boots told better than anybody tells at once")
 
 
 class Content:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database
-from appliance.aggregator.ingest import Stored
+from appliance.aggregator.ingest import Refusal, Stored
 from appliance.aggregator.schema import batch, boot, event, meter, reading, reception
 from appliance.sync.batch import Happened, Knot, Meter, Part, Readings, Receptions, Restated, utc_ms
 from tests.aggregator.street import NOW, Sender, ingest, rows
@@ -44,6 +44,21 @@ async def send(database: Database, *lines: bytes) -> None:
     worker = ingest(database)
     for line in lines:
         assert isinstance(await worker.ingest(line, NOW), Stored)
+
+
+async def test_so_much_is_told_better_at_once_and_no_more(database: Database) -> None:
+    """Each span is a statement, and on SQLite all other appliances wait meanwhile."""
+    sender = await Sender().enrol(database)
+    worker = ingest(database)
+    clock = tuple(Knot(ms, UTC_MS + ms, 40, "ntp") for ms in range(500))
+    told_better = tuple(Restated(boot, clock) for boot in range(1, 22))
+    answer = await worker.ingest(sender.sealed(1, restated=told_better), NOW)
+    assert isinstance(answer, Refusal)
+    assert answer.reason == "bad_content"
+    # As much as any appliance tells.
+    clock = clock[:64]
+    told_better = tuple(Restated(boot, clock) for boot in range(1, 101))
+    await send(database, sender.sealed(1, restated=told_better))
 
 
 async def test_better_knowledge_of_a_boots_time_moves_its_rows(database: Database) -> None:
