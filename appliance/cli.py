@@ -28,6 +28,7 @@ DATA_COMMANDS = {
     "restore": ("appliance.store.backup.restore_command", "put a backup in the place of what is kept"),
     "export": ("appliance.store.transfer.export_command", "print the readings that are kept"),
     "import": ("appliance.store.transfer.import_command", "take over the readings that rtlamr has logged"),
+    "account": ("appliance.account_command", "say who may log in at the appliance's page"),
     "outbox": ("appliance.sync.outbox_command", "list what waits to be delivered, or put it on a USB stick"),
     "receipts": ("appliance.sync.receipts_command", "take in what an aggregator has put on a USB stick"),
     "aggregator": (

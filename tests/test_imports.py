@@ -31,6 +31,11 @@ MAY_IMPORT = {
     "appliance.notify": (),
     "appliance.memory": (),
     "appliance.status": (*NOUNS, "appliance.config"),
+    # Has the rules of the log-in and the store's accounts.
+    "appliance.account_command": (
+        *NOUNS,
+        *(f"appliance.{p}" for p in ("account", "config", "archive", "store", "timeline", "web.frame.passwords")),
+    ),
     "appliance.doctor": (
         *NOUNS,
         *(f"appliance.{p}" for p in ("config", "status", "kernel_clock", "radio.sources.usb")),
@@ -45,6 +50,8 @@ MAY_IMPORT = {
     "appliance.model": (),
     "appliance.errors": (),
     "appliance.assignment": (),
+    "appliance.account": ("appliance.errors",),
+    "appliance.tamper": (),
     "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
     "appliance.progress": (),
@@ -60,6 +67,7 @@ MAY_IMPORT = {
     ),
     "appliance.store": (
         *NOUNS,
+        "appliance.account",
         "appliance.assignment",
         "appliance.archive",
         "appliance.durable",
@@ -82,6 +90,8 @@ MAY_IMPORT = {
     ),
     "appliance.web": (
         *NOUNS,
+        "appliance.account",
+        "appliance.tamper",
         "appliance.assignment",
         "appliance.clock",
         "appliance.timeline",
@@ -90,7 +100,7 @@ MAY_IMPORT = {
         "appliance.sync",
         "appliance.supervisor",
     ),
-    "appliance.web.frame": NOUNS,
+    "appliance.web.frame": (*NOUNS, "appliance.account"),
     # Has appliances of its own, so it has what they have.
     "appliance.aggregator.loadtest": (
         *NOUNS,

@@ -151,6 +151,11 @@ class History:
             self._close(next(iter(self._segments)))
         return connection
 
+    @property
+    def timeline(self) -> Timeline:
+        """The time as it was last shown."""
+        return self._shown[1]
+
     def let_go(self) -> None:
         """Close what is not listed any more: a file that is open takes its room though it be deleted."""
         self._keep_open({row.number for row in self._shown[0]})

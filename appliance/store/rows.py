@@ -19,7 +19,7 @@ EventKind = Literal[
     "boot", "clock_set", "clock_stepped", "tamper", "tamper_flood", "register_rolled_over", "meter_exchanged",
     "register_jumped", "radio_failed", "radio_recovered", "history_thinned", "history_dropped", "segment_damaged",
     "catalogue_restored", "live_restored", "storage_failed", "storage_recovered", "log_imported", "restored",
-    "replaced_removed", "delivery_reduced",
+    "replaced_removed", "delivery_reduced", "logged_in", "log_in_refused", "changed",
 ]  # fmt: skip
 BREAKS: tuple[EventKind, ...] = ("register_rolled_over", "meter_exchanged", "register_jumped")
 """Events across which a register cannot simply be subtracted."""

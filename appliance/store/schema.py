@@ -2,7 +2,8 @@
 
 | file                | written                    | holds                                                           |
 |---------------------|----------------------------|-----------------------------------------------------------------|
-| `catalogue.db`      | by the writer, WAL         | boots, clock, meters, assignments, events, list of segments     |
+| `catalogue.db`      | by the writer, WAL         | boots, clock, meters, assignments, events, list of segments,    |
+|                     |                            | accounts, and what people wrote down                            |
 | `history/live.db`   | by the writer, WAL         | what was heard in the last hours, in the order of arrival       |
 | `history/000001.db` | once, then never again     | a sealed segment: sorted by meter and time, sufficient by itself |
 
@@ -118,6 +119,48 @@ CREATE TABLE assignment (
 ) STRICT, WITHOUT ROWID;
 """
 
+# Notes and comparisons name their meter in full, since one that is assigned may never have been heard.
+_CATALOGUE_3 = """
+CREATE TABLE account (
+    name TEXT PRIMARY KEY,
+    kept TEXT NOT NULL,
+    role TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    disabled_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE session (
+    token_sha256 TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    made_at INTEGER NOT NULL,
+    used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE note (
+    number INTEGER PRIMARY KEY,
+    meter_id INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
+    simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX note_by_meter ON note (meter_id, protocol, simulated);
+CREATE TABLE dial (
+    number INTEGER PRIMARY KEY,
+    meter_id INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
+    simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+    at INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    shown TEXT NOT NULL,
+    register INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    multiplier TEXT NOT NULL,
+    assigned TEXT NOT NULL
+) STRICT;
+CREATE INDEX dial_by_meter ON dial (meter_id, protocol, simulated);
+"""
+
 _READING = """
     meter INTEGER NOT NULL,
     at INTEGER NOT NULL,
@@ -189,7 +232,7 @@ CREATE TABLE about (
 )
 
 MIGRATIONS: dict[Kind, tuple[str, ...]] = {
-    "catalogue": (_CATALOGUE, _CATALOGUE_2),
+    "catalogue": (_CATALOGUE, _CATALOGUE_2, _CATALOGUE_3),
     "live": (_LIVE,),
     "segment": (_SEGMENT,),
 }

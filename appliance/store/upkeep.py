@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from appliance.durable import PART, sync
-from appliance.store import catalogue, files, live, retention, segments
+from appliance.store import account_handover, catalogue, files, live, retention, segments
 from appliance.store.backup import restore
 from appliance.store.connection import transaction
 from appliance.store.repair import recovery
@@ -34,6 +34,8 @@ SEAL_MS = 24 * 3_600_000
 JOIN = 8
 LARGEST_SEGMENT_BYTES = 128 * 1024 * 1024
 COPY_S = 24 * 3600.0
+# What people change stands in the catalogue alone.
+COPY_WANTED_S = 900.0
 SCRUB_S = 3600.0
 # After a fault the pause doubles, up to three quarters of an hour: what fails may write much until it does.
 LONGEST_PAUSE_TICKS = 256
@@ -96,8 +98,8 @@ class Upkeep:
             await self._connect()
         faults: list[sqlite3.Error | OSError] = []
         for step in (
-            self._take_up_restore, self.adopt_imports, self._seal_if_due, self._stay_within_budget, self._join,
-            self._copy, self._scrub,
+            self._take_up_restore, self.adopt_accounts, self.adopt_imports, self._seal_if_due,
+            self._stay_within_budget, self._join, self._copy, self._scrub,
         ):  # fmt: skip
             try:
                 await step()
@@ -230,9 +232,12 @@ class Upkeep:
 
     async def _copy(self) -> None:
         now_s, directory = self._monotonic(), self._store.directory
-        if now_s - self._copied_s < COPY_S and (directory / COPY).exists():
+        after_s = COPY_WANTED_S if self._store.copy_wanted else COPY_S
+        if now_s - self._copied_s < after_s and (directory / COPY).exists():
             return
+        self._store.copy_wanted = False
         if not await asyncio.to_thread(copy_catalogue, directory):
+            self._store.copy_wanted = True
             # Found by what happens whenever the databases are opened, which keeps the good copy.
             raise sqlite3.DatabaseError("the database is damaged")
         self._copied_s = now_s
@@ -294,6 +299,10 @@ class Upkeep:
             store.begin_again()
             await store.connect()
         await self._list_again()
+
+    async def adopt_accounts(self) -> None:
+        """Take over what `appliance account` left. Raises OSError."""
+        await account_handover.adopt(self._store)
 
     async def adopt_imports(self) -> None:
         """Take over what `appliance import` left, and the store of format 1. Raises sqlite3.Error, OSError."""

@@ -23,7 +23,7 @@ import aiosqlite
 from appliance.clock import Clock
 from appliance.fixes import Fix
 from appliance.model import Message
-from appliance.store import assigned, catalogue, live
+from appliance.store import assigned, catalogue, live, people
 from appliance.store.backup import restore
 from appliance.store.connection import identity, open_writer, transaction
 from appliance.store.history import History
@@ -72,6 +72,8 @@ class Store:
         self.live: aiosqlite.Connection | None = None
         self.segments: list[SegmentRow] = []
         self.assigned = assigned.Assigned()
+        self.people = people.People()
+        self.copy_wanted = False
         self.trouble = ""
         self.doubted = False
         self.saved_at: int | None = None
@@ -99,9 +101,11 @@ class Store:
         self.ledger.record(Event(self.clock.now(), kind, meter, dict(detail)))
         self._gather()
 
-    def wake(self) -> None:
+    def wake(self, *, at_once: bool = False) -> None:
         """There is something to write besides what the ledger holds; it is written within the commit interval."""
         self._wake.set()
+        if at_once:
+            self._due.set()
 
     def _gather(self) -> None:
         self._wake.set()
@@ -227,7 +231,9 @@ class Store:
         )
         self.live = await open_writer(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
         files, self._files = self._files, self._found()
-        if await asyncio.to_thread(self._take_up, exchanged=files not in ((), self._files)):
+        # A file that is made anew may have the number of the one that was deleted.
+        anew = files != self._files or any(kind == "catalogue_restored" for kind, _ in findings)
+        if await asyncio.to_thread(self._take_up, exchanged=bool(files) and anew):
             self.record("boot", {"number": self.clock.boot})
         self._report(findings)
 
@@ -250,6 +256,10 @@ class Store:
             last = segment_path(self.directory, newest.number) if newest else None
             remembered = live.remembered(recent, last)
             self._next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
+            if not self._restored:
+                self.people = people.read(known)
+            elif exchanged:
+                self.people.write_again()
             if exchanged:
                 self.clock.put_back(self.clock.fixes)
                 self.ledger.write_again()
@@ -280,6 +290,8 @@ class Store:
         for kind, detail in findings:
             log.warning("store=%s %s %s", self.directory, kind, detail)
             self.record(kind, detail)
+            if kind == "restored":
+                self.people.end_all()
 
     def _found(self) -> tuple[tuple[int, int] | None, ...]:
         """What tells the database files from others of their names."""
@@ -297,13 +309,15 @@ class Store:
         changes = self.clock.take_changes()
         if changes is None and batch.meters:
             changes = (self.clock.current, [])
+        told = self.people.take()
         try:
-            await self._write_all(batch, changes)
+            await self._write_all(batch, changes, self.people.steps(told))
         except BaseException:
+            self.people.put_back(told)
             self.clock.put_back(changes[1] if changes else [])
             raise
 
-    async def _write_all(self, batch: Batch, changes: tuple[Boot, list[Fix]] | None) -> None:
+    async def _write_all(self, batch: Batch, changes: tuple[Boot, list[Fix]] | None, steps: people.Steps) -> None:
         assert self.catalogue is not None
         assert self.live is not None
         new = self._admit(batch)
@@ -317,8 +331,10 @@ class Store:
         # These are on the card, whatever becomes of the catalogue: that learns the rest from there.
         self._next_id, batch.readings, batch.receptions = next_id, [], {}
         self._admitted.clear()
-        if batch.meters or batch.events or changes:
+        if batch.meters or batch.events or changes or steps:
             async with transaction(self.catalogue) as writer:
+                for statement, rows in steps:
+                    await writer.executemany(statement, rows)
                 await _write_clock(writer, changes)
                 numbered = [(self._numbers[key], m) for key, m in batch.meters.items() if key in self._numbers]
                 await writer.executemany(catalogue.METER, [catalogue.meter_values(n, m) for n, m in numbered])

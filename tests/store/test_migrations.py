@@ -22,7 +22,7 @@ from tests.store.box import ask
 FIXTURES = Path(__file__).parent / "fixtures"
 KINDS: tuple[Kind, ...] = ("catalogue", "live", "segment")
 SCRIPTS = {
-    "catalogue": ["bab02614f624dbf9", "1b020f7af79b9ccb"],
+    "catalogue": ["bab02614f624dbf9", "1b020f7af79b9ccb", "0d00aa7d6e802fa2"],
     "live": ["367537893116b249"],
     "segment": ["8f3e75552dafd2b9"],
 }
@@ -39,6 +39,10 @@ ROWS = {
     "coverage": (AT, 1, 2),
     "assigned": (1, 1_772_366_400, 1_772_366_400_250),
     "assignment": (60_243_827, "scm", "Calle 5, 12", "Calle 5 nº 12, Ñuñoa", "0.01"),
+    "account": ("ana", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA", "technician", AT, AT, None),
+    "session": ("ab" * 32, "ana", AT, AT + 1000),
+    "note": (1, 60_243_827, "scm", 0, AT, "ana", "behind the gate\nask at nº 14"),
+    "dial": (1, 60_243_827, "scm", 0, AT, "ana", "00311.6", 31_160, "likely", "0.01", "0.01"),
 }
 
 
@@ -82,11 +86,12 @@ def test_every_version_is_opened(tmp_path: Path, kind: Kind, version: int) -> No
         assert ask(tmp_path / CATALOGUE, f"SELECT * FROM {table}") == [ROWS[table]]
     assert ask(tmp_path / CATALOGUE, "SELECT number, meter_id FROM meter") == [(1, 60_243_827)]
     assert ask(tmp_path / CATALOGUE, "SELECT number, kind FROM event") == [(1, "tamper")]
-    for table in ("assigned", "assignment"):
-        held = [ROWS[table]] if kind == "catalogue" and version > 1 else []
+    for table in ADDED:
+        held = [ROWS[table]] if kind == "catalogue" and version >= ADDED[table] else []
         assert ask(tmp_path / CATALOGUE, f"SELECT * FROM {table}") == held
 
 
+ADDED = {"assigned": 2, "assignment": 2, "account": 3, "session": 3, "note": 3, "dial": 3}
 LAST = len(MIGRATIONS["catalogue"])
 
 

@@ -70,6 +70,8 @@ def restore_catalogue(directory: Path) -> str:
         writer.execute("PRAGMA journal_mode = OFF")
         migrate(writer, "catalogue")
         fill_in(writer, directory / LIVE, _segments(directory))
+        # Of those that the copy has some may have ended since.
+        writer.execute("DELETE FROM session")
     set_aside(directory, directory / CATALOGUE)
     publish(part, directory / CATALOGUE)
     return "copy" if has_copy else "segments"

@@ -79,6 +79,7 @@ def _sweep(directory: Path) -> None:
             path.unlink(missing_ok=True)
     handover = directory / HANDOVER
     left = [*handover.glob(f"import-{'[0-9a-f]' * 16}.db*{PART}"), *handover.glob(restore.PART)]
+    left += handover.glob(f"account-{'[0-9a-f]' * 16}.json{PART}")
     # They may be root's, who alone can remove them then.
     with contextlib.suppress(AlreadyRunning, StoreError, OSError):
         if left:

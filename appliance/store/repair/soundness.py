@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.durable import PART, sync
 from appliance.fixes import SOURCES
-from appliance.store import assigned, catalogue
+from appliance.store import assigned, catalogue, people
 from appliance.store.schema import (
     BUSY_TIMEOUT_S,
     CATALOGUE,
@@ -112,8 +112,11 @@ def _read_all(connection: sqlite3.Connection) -> None:
     """Raises sqlite3.DatabaseError when something was never written so."""
     catalogue.meters(connection)
     catalogue.segments(connection)
-    if connection.execute("PRAGMA user_version").fetchone()[0] > 1:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > 1:
         assigned.read(connection)
+    if version > 2:
+        people.read(connection)
     _, fixes = catalogue.clocks(connection)
     strange = connection.execute("SELECT count(*) FROM event WHERE NOT json_valid(detail)").fetchone()[0]
     if strange or any(fix.source not in SOURCES for fix in fixes):
