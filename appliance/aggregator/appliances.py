@@ -81,8 +81,14 @@ class Appliances:
             known = await _find(connection, statement["appliance"])
             if known is not None and known.state == REVOKED:
                 return REVOKED
+            is_approved = known is not None and known.state == APPROVED
+            # Strangers may have taken all places of those who wait, which one with a token does not.
+            has_token = not is_approved and await _use_token(
+                connection, statement["token"], statement["appliance"], now_utc_ms
+            )
             if known is None:
-                await _bound_waiting(connection)
+                if not has_token:
+                    await _bound_waiting(connection)
                 row = told | {"identity": statement["appliance"], "claim": statement["claim"], "state": WAITING}
                 added = await connection.execute(insert(appliance).values(row | {"enrolled_utc_ms": now_utc_ms}))
                 assert added.inserted_primary_key is not None
@@ -91,13 +97,10 @@ class Appliances:
             else:
                 number = known.appliance_id
                 await connection.execute(update(appliance).where(appliance.c.appliance_id == number).values(told))
-                if known.state == APPROVED:
-                    return APPROVED
-            if await _use_token(connection, statement["token"], statement["appliance"], now_utc_ms):
+            if has_token:
                 await _set(connection, number, APPROVED, now_utc_ms)
                 await audit.note(connection, now_utc_ms, audit.TOKEN, audit.APPROVED, statement["appliance"])
-                return APPROVED
-            return WAITING
+            return APPROVED if is_approved or has_token else WAITING
 
         return await self._database.write(take_in)
 

@@ -72,6 +72,19 @@ async def test_a_token_approves_one_appliance_once(database: Database) -> None:
     assert token not in json.dumps(kept)
 
 
+async def test_a_token_is_good_though_strangers_have_taken_all_places(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+    appliances = Appliances(database)
+    token = await appliances.make_token(NOW, DAY_MS)
+    for stranger in (1, 2):
+        assert await appliances.enrol(Sender(stranger).enrolment(), NOW) == "waiting"
+    assert await refused(appliances.enrol(Sender(3).enrolment(token="ABC"), NOW)) == "too_many"
+    assert await appliances.enrol(Sender(3).enrolment(token=token), NOW) == "approved"
+    assert await refused(appliances.enrol(Sender(4).enrolment(token=token), NOW)) == "too_many"
+
+
 async def test_enrolment_that_is_not_its_own_is_refused(database: Database) -> None:
     sender, appliances = Sender(), Appliances(database)
     foreign = json.loads(sender.enrolment())
