@@ -141,4 +141,5 @@ def _is_plain(path: Path) -> bool:
 def _lines(path: Path) -> list[bytes]:
     if not _is_plain(path) or path.stat().st_size > MOST_KEPT_BYTES:
         return []
-    return [line for line in path.read_bytes().splitlines() if line]
+    with path.open("rb") as file:
+        return [kept for line in file if (kept := line.rstrip(b"\r\n"))]

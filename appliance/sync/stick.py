@@ -15,6 +15,7 @@ but a plain one.
 
 import contextlib
 import errno
+import io
 import re
 import stat
 from collections.abc import Callable
@@ -170,7 +171,9 @@ def _tidied(folder: Path, appliance: str, delivered: set[Name]) -> int:
 
 def _receipted(receipts: bytes, appliance: str) -> set[Name]:
     """What receipts are of, whoever signed them. Raises Refused."""
-    found = [unpack_receipt(read(line).payload) for line in receipts.splitlines() if line]
+    # A line at a time: of a file full of nothing but line ends a list would be eight times as large.
+    lines = (line.rstrip(b"\r\n") for line in io.BytesIO(receipts))
+    found = [unpack_receipt(read(line).payload) for line in lines if line]
     if any(receipt.appliance != appliance for receipt in found):
         raise Refused("not_its_own", "receipts of another appliance")
     return {Name(receipt.epoch, receipt.sequence) for receipt in found}

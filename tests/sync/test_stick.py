@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -211,6 +212,17 @@ async def test_nothing_is_written_through_links(box: Box, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="a link"):
         put(box, root)
     assert [path.name for path in victim.iterdir()] == ["000001-00000001.batch"]
+
+
+async def test_a_file_of_line_ends_costs_no_more_than_its_size(box: Box, tmp_path: Path) -> None:
+    root = tmp_path / "stick"
+    folder = folder_of(root, seen_identity(box.directory).appliance)
+    folder.mkdir(parents=True)
+    (folder / "receipts.jsonl").write_bytes(b"\n" * (16 << 20))
+    tracemalloc.start()
+    put(box, root)
+    assert tracemalloc.get_traced_memory()[1] < 40 << 20
+    tracemalloc.stop()
 
 
 async def test_a_batch_that_is_damaged_on_the_card_or_goes_meanwhile_is_left_out(box: Box, tmp_path: Path) -> None:
