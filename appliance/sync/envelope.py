@@ -44,8 +44,17 @@ class Refused(Exception):
     """It is not believed: `reason` is the name under which it is counted, the text says what was wrong."""
 
     def __init__(self, reason: Reason, words: str) -> None:
-        super().__init__(words)
+        super().__init__(printable(words))
         self.reason = reason
+
+
+def printable(words: str) -> str:
+    r"""Words that quote a stranger, in one line that does nothing to a terminal or a log.
+
+    >>> printable("all\x1b[2J\nis well")
+    'all?[2J?is well'
+    """
+    return "".join(char if char.isprintable() else "?" for char in words)
 
 
 @dataclass(frozen=True, slots=True)

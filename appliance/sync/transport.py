@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from appliance.errors import NotDelivered
 from appliance.sync.answer import Answer, nonce, unpack_answer
-from appliance.sync.envelope import ANSWER, Refused, key_id, opened, read
+from appliance.sync.envelope import ANSWER, Refused, key_id, opened, printable, read
 
 # The last is of a whole request: who neither takes what is sent nor ends what it says holds up the next address.
 CONNECT_S, READ_S, REQUEST_S = 20.0, 60.0, 900.0
@@ -91,7 +91,7 @@ class Link:
                 case {"assignments": str(assignments)}:
                     told.assignments.append(assignments.encode())
                 case {"refused": str(reason), "words": str(words)}:
-                    told.refusals.append((reason[:40], words[:200]))
+                    told.refusals.append((printable(reason[:40]), printable(words[:200])))
                 case {"waiting": [int(epoch), int(sequence)]}:
                     told.gap = told.gap or (epoch, sequence)
                 case {"answer": str(answer)}:

@@ -1,5 +1,6 @@
 """What is looked for on a stick, which may be anybody's."""
 
+import json
 import os
 from pathlib import Path
 
@@ -111,3 +112,10 @@ def test_nothing_there_is_said(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="neither a file nor a folder"):
         find(tmp_path / "pipe", OURS)
+
+
+def test_what_it_says_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    path = put(tmp_path / "receipts.jsonl", seal(RECEIPT, json.dumps({"\x1b]0;x\x07\n": 1}).encode(), KEY))
+    tally = Tally()
+    assert list(addressed([path], OURS, tally)) == []
+    assert tally.words.isprintable()

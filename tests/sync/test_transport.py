@@ -98,3 +98,14 @@ async def test_an_answer_is_not_unpacked() -> None:
         with pytest.raises(NotDelivered):
             await link.post("/here", [b"x"], WHO, told)
     assert not told.receipts
+
+
+async def test_a_strangers_words_do_nothing_to_a_terminal_or_a_log() -> None:
+    async def rude(response: web.StreamResponse) -> None:
+        words = {"refused": "fork\n", "words": "no\x1b[2J\r\nlevel=ERROR all is lost"}
+        await response.write(json.dumps(words).encode() + b"\n")
+
+    told = Told()
+    async with answering(rude) as link:
+        await link.post("/here", [b"x"], WHO, told)
+    assert told.refusals == [("fork?", "no?[2J??level=ERROR all is lost")]
