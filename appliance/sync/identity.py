@@ -19,6 +19,7 @@ import logging
 import re
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -26,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from appliance.durable import sync, write
 from appliance.errors import StoreError
 from appliance.store.backup.restore import IDENTITY, NEW_KEY
-from appliance.sync.envelope import ENROLMENT, ROTATION, key_id, seal
+from appliance.sync.envelope import ENROLMENT, ROTATION, Refused, key_id, opened, read, seal
 from appliance.sync.keyfile import COPY, KEY, found_key, keep_key, kept_key
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,18 @@ class Identity:
         }
         return seal(ENROLMENT, json.dumps(statement, separators=(",", ":"), ensure_ascii=False).encode(), self.key)
 
+    @cached_property
+    def public_keys(self) -> dict[int, Ed25519PublicKey]:
+        """Its keys by epoch: the one of now, and those of before that have their word, unbroken from the first."""
+        known: dict[int, Ed25519PublicKey] = {}
+        with contextlib.suppress(Refused, ValueError, KeyError, TypeError):
+            first = _public(read(self.kept_introduction).payload)
+            if name_of(first) == self.appliance:
+                known[1] = first
+            for epoch, rotation in enumerate(self.rotations, 2):
+                known[epoch] = _public(opened(read(rotation), ROTATION, {key_id(known[epoch - 1]): known[epoch - 1]}))
+        return known | {self.epoch: self.key.public_key()}
+
     @property
     def fingerprint(self) -> str:
         """The appliance's name as people compare it.
@@ -70,6 +83,11 @@ class Identity:
         '0123 4567 89ab cdef 0123 4567 89ab cdef'
         """
         return " ".join(re.findall("....", self.appliance))
+
+
+def _public(statement: bytes) -> Ed25519PublicKey:
+    """The key that a statement is about. Raises ValueError, KeyError, TypeError."""
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(json.loads(statement)["public_key"]))
 
 
 def name_of(key: Ed25519PublicKey) -> str:

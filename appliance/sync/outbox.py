@@ -247,10 +247,9 @@ class Outbox:
 
     def _whole(self, name: Name) -> Tip | None:
         """What a batch on the card says of itself; None when it is damaged."""
-        key = self.identity.key.public_key()
         try:
             envelope = read(self.line(name))
-            if name.epoch == self.identity.epoch:
+            if key := self.identity.public_keys.get(name.epoch):
                 opened(envelope, BATCH, {key_id(key): key})
             batch = unpack(envelope.payload)
             position = Position(*batch.position)

@@ -133,8 +133,7 @@ def _line(directory: Path, name: Name, identity: Identity, done: Exported) -> by
     try:
         line = (directory / OUTBOX / name.file).read_bytes()
         envelope = read(line)
-        if name.epoch == identity.epoch:
-            key = identity.key.public_key()
+        if key := identity.public_keys.get(name.epoch):
             opened(envelope, BATCH, {key_id(key): key})
     except FileNotFoundError:
         return None

@@ -186,6 +186,26 @@ async def test_a_batch_that_rots_on_the_card_does_not_hold_up_the_rest(there: Ce
     assert list((box.directory / "damaged").iterdir())
 
 
+async def test_what_rots_of_an_earlier_key_does_not_hold_up_the_rest(there: Centre, store: Appliance) -> None:
+    """Its content may be whole: the signature is not, and no aggregator takes it."""
+    box, opened, sealing = store
+    rotate(box.directory, await sealing.of(lambda outbox: outbox.identity))
+    sealing._outbox = None
+    await heard(box, opened, sealing)
+    first = sorted((box.directory / "outbox").glob("*.batch"))[0]
+    content = first.read_bytes()
+    place = content.index(b'"sig":"') + 9
+    first.write_bytes(content[:place] + (b"B" if content[place : place + 1] == b"A" else b"A") + content[place + 1 :])
+    link = there.link()
+    with pytest.raises(NotDelivered, match="lacks batch 1-1, which is not here any more"):
+        await courier(sealing, link).deliver()
+    identity = await sealing.of(lambda outbox: outbox.identity)
+    await there.worker.give_up_gap(identity.appliance, 1, NOW_MS)
+    await courier(sealing, link).deliver()
+    await link.close()
+    assert await sealing.of(lambda outbox: list(outbox.waiting)) == []
+
+
 async def test_it_goes_on_by_itself(there: Centre, store: Appliance) -> None:
     box, opened, sealing = store
     reports: list[str] = []

@@ -47,6 +47,19 @@ def test_a_new_key_has_the_word_of_the_old_one(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "identity").glob("*.key")) == ["000003.key"]
 
 
+def test_earlier_keys_are_known_as_long_as_their_word_is_whole(tmp_path: Path) -> None:
+    made = [open_identity(tmp_path)]
+    for _ in range(3):
+        made.append(rotate(tmp_path, made[-1]))
+    keys = {one.epoch: one.key.public_key() for one in made}
+    assert open_identity(tmp_path).public_keys == keys
+    torn = tmp_path / "identity" / "000003.rotation"
+    torn.write_bytes(torn.read_bytes().replace(b'"sig":"', b'"sig":"AAAA'))
+    assert open_identity(tmp_path).public_keys == {epoch: keys[epoch] for epoch in (1, 2, 4)}
+    (tmp_path / "identity" / "introduction").unlink()
+    assert open_identity(tmp_path).public_keys == {4: keys[4]}
+
+
 @pytest.mark.parametrize("ending", ["key", "copy"])
 def test_every_bit_of_one_file_may_flip(tmp_path: Path, ending: str) -> None:
     made = open_identity(tmp_path)
