@@ -111,31 +111,33 @@ class Gate:
 
         Raises StoreError, OSError, and what `lines` raises.
         """
-        tally, count = Tally(), 0
-        async for portion in _portions(lines):
-            count += len(portion)
-            if tally.refused.total() >= MOST_REFUSED or count > MOST_LINES:
-                tally.add(Outcome("refused", "too_many", "too many lines, or too many that are refused"))
-                break
+        tally, count, portion = Tally(), 0, list[bytes]()
+        try:
+            async for line in lines:
+                count += 1
+                portion.append(line)
+                if len(portion) == PORTION_LINES:
+                    await self._take(portion, tally)
+                if tally.refused.total() >= MOST_REFUSED or count > MOST_LINES:
+                    tally.add(Outcome("refused", "too_many", "too many lines, or too many that are refused"))
+                    break
+        finally:
+            # What came before a cut counts.
+            await self._take(portion, tally)
+        return tally
+
+    async def _take(self, portion: list[bytes], tally: Tally) -> None:
+        """Take in a portion, which is empty then."""
+        lines = portion[:]
+        portion.clear()
+        if lines:
             async with self._turn:
                 begun_s = self._monotonic()
-                tally.add(*await self._taking.take(portion))
+                tally.add(*await self._taking.take(lines))
                 await self._sleep(max(0.0, self._monotonic() - begun_s))
-        return tally
 
     async def _identity(self) -> Identity:
         return await self._sealing.of(lambda outbox: outbox.identity)
-
-
-async def _portions(lines: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
-    portion = []
-    async for line in lines:
-        portion.append(line)
-        if len(portion) == PORTION_LINES:
-            yield portion
-            portion = []
-    if portion:
-        yield portion
 
 
 def statements(identity: Identity, about: About) -> list[bytes]:
