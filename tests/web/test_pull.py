@@ -223,10 +223,11 @@ async def test_cut_off_in_the_middle_what_came_before_counts(door: Door) -> None
     _, writer = await asyncio.open_connection(host, int(port))
     begin = request + b"\n" + lines[0] + b"\n" + lines[1][:50]
     writer.write(f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9999\r\n\r\n".encode() + begin)
+    writer.close()
+    await writer.wait_closed()
     async with asyncio.timeout(20):
         while await door.waiting() == 3:
             await asyncio.sleep(0.01)
-    writer.transport.abort()
     assert await door.waiting() == 2
     assert (await door.post(await door.request()))[1][-1]["waiting"] == 0
 
