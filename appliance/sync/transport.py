@@ -33,6 +33,8 @@ MOST_ANSWER_BYTES = 4 << 20
 LONGEST_RETRY_S = 3_600.0
 
 HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
+HINT_CERTIFICATE = "Copy the aggregator's certificate to the file that [sync] certificate names, and see to the clock."
+_NOT_TRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
 
 
 @dataclass(slots=True)
@@ -81,7 +83,10 @@ class Link:
                 async for line in _lines(response.content, most_bytes):
                     self._take(line, asked, told)
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-            raise NotDelivered(f"{self.address}: {_words(fault)}") from None
+            # The next request reads the certificate anew, for that may be what is put right meanwhile.
+            await self.close()
+            hint = HINT_CERTIFICATE if isinstance(fault, _NOT_TRUSTED) else None
+            raise NotDelivered(f"{self.address}: {_words(fault)}", hint) from None
 
     def _take(self, line: bytes, asked: str, told: Told) -> None:
         try:
@@ -108,7 +113,7 @@ class Link:
         if self._session is None:
             context: ssl.SSLContext | bool = True
             if self._certificate:
-                context = await asyncio.to_thread(ssl.create_default_context, cafile=self._certificate)
+                context = await asyncio.to_thread(_trusting, self._certificate)
             timeout = aiohttp.ClientTimeout(total=REQUEST_S, sock_connect=CONNECT_S, sock_read=READ_S)
             connector = aiohttp.TCPConnector(ssl=context, limit=1)
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
@@ -119,6 +124,16 @@ class Link:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """What believes a certificate, or those that it has signed. Raises NotDelivered."""
+    try:
+        return ssl.create_default_context(cafile=certificate)
+    except ssl.SSLError:
+        raise NotDelivered(f"{certificate} holds no certificate", HINT_CERTIFICATE) from None
+    except OSError as fault:
+        raise NotDelivered(f"{certificate}: {fault.strerror}", HINT_CERTIFICATE) from None
 
 
 def body_of(lines: Sequence[bytes]) -> bytes:
@@ -163,7 +178,7 @@ def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
 def _words(fault: BaseException) -> str:
     if isinstance(fault, TimeoutError):
         return "no answer in time"
-    if isinstance(fault, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+    if isinstance(fault, _NOT_TRUSTED):
         return "its certificate is not the one that is set, or has expired"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return f"cannot be reached ({fault.os_error.strerror or fault.os_error})"

@@ -71,3 +71,28 @@ async def test_without_its_certificate_it_is_not_believed(database: Database, tm
             with pytest.raises(NotDelivered, match="certificate"):
                 await link.post(BATCHES, [b"{}"], "1" * 32, Told())
             await link.close()
+
+
+async def test_a_certificate_that_is_copied_anew_is_read_anew(database: Database, tmp_path: Path) -> None:
+    """Without that the appliance is started anew."""
+    make_certificate(tmp_path, "127.0.0.1")
+    context = Certificate(Tls(certificate=CERTIFICATE, key=KEY), tmp_path).context
+    (tmp_path / "other").mkdir()
+    make_certificate(tmp_path / "other", "127.0.0.1")
+    copied = tmp_path / "copied.pem"
+    async with serving(Api(database, CENTRE), Web(port=0), context) as port:
+        link = Link(f"https://127.0.0.1:{port}", PUBLIC, str(copied))
+        with pytest.raises(NotDelivered, match="copied[.]pem: No such file"):
+            await link.post(BATCHES, [b"{}"], "1" * 32, Told())
+        copied.write_bytes(b"no certificate")
+        with pytest.raises(NotDelivered, match="copied[.]pem holds no certificate"):
+            await link.post(BATCHES, [b"{}"], "1" * 32, Told())
+        copied.write_bytes((tmp_path / "other" / CERTIFICATE).read_bytes())
+        with pytest.raises(NotDelivered, match="its certificate is not the one that is set") as fault:
+            await link.post(BATCHES, [b"{}"], "1" * 32, Told())
+        assert fault.value.hint.startswith("Copy the aggregator's certificate")
+        copied.write_bytes((tmp_path / CERTIFICATE).read_bytes())
+        said = Told()
+        await link.post(BATCHES, [b"{}"], "1" * 32, said)
+        assert said.answer
+        await link.close()
