@@ -82,10 +82,10 @@ async def test_a_certificate_that_is_copied_anew_is_read_anew(database: Database
     copied = tmp_path / "copied.pem"
     async with serving(Api(database, CENTRE), Web(port=0), context) as port:
         link = Link(f"https://127.0.0.1:{port}", PUBLIC, str(copied))
-        with pytest.raises(NotDelivered, match="copied[.]pem: No such file"):
+        with pytest.raises(NotDelivered, match=r"copied\.pem: No such file"):
             await link.post(BATCHES, [b"{}"], "1" * 32, Told())
         copied.write_bytes(b"no certificate")
-        with pytest.raises(NotDelivered, match="copied[.]pem holds no certificate"):
+        with pytest.raises(NotDelivered, match=r"copied\.pem holds no certificate"):
             await link.post(BATCHES, [b"{}"], "1" * 32, Told())
         copied.write_bytes((tmp_path / "other" / CERTIFICATE).read_bytes())
         with pytest.raises(NotDelivered, match="its certificate is not the one that is set") as fault:
