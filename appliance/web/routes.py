@@ -17,6 +17,7 @@ ALWAYS = (
 )
 ROUTES = (
     web.get("/", live.view),
+    web.get("/meters", live.view),
     web.get("/events", events.view, allow_head=False),
     web.get(pull.PATH, pulled.offer, allow_head=False),
     web.post(pull.PATH, pulled.view),
