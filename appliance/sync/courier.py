@@ -150,12 +150,14 @@ class Courier:
         """Send as many batches as the link bears; returns how many of them wait no longer."""
         if not (lines := await self._sealing.of(lambda outbox: outbox.sound_lines(names, self._bytes))):
             return len(names)
+        # Nor is it sent again what is stored there, but whose receipts the card does not take.
+        self._broke_off = True
         try:
             told, _ = await self._post(link, BATCHES, lines)
         except NotDelivered:
             self._bytes = max(LEAST_BYTES, self._bytes // 2)
-            self._broke_off = True
             raise
+        self._broke_off = False
         # A receipt may also have come another way meanwhile.
         taken = len(names) - await self._sealing.of(lambda outbox: sum(name in outbox.waiting for name in names))
         if not taken and told.refusals:

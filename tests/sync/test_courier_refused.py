@@ -234,6 +234,26 @@ async def test_a_fault_of_the_card_is_said_and_it_goes_on(
     assert seen[0].hint.startswith(hint)
 
 
+async def test_what_is_stored_is_not_sent_again_because_the_card_takes_no_receipts(
+    there: Centre, here: Appliance
+) -> None:
+    """Over a link that costs by the byte, until somebody sees to the card."""
+    box, _, sealing = here
+    mend = receipts_are_a_folder(box)
+    link = there.link()
+    carrier = courier(sealing, link)
+    for _ in range(4):
+        with pytest.raises(OSError, match="Is a directory"):
+            await carrier.deliver()
+    # The first was before it was known there.
+    assert there.requests["batches"] == 2
+    mend()
+    await carrier.deliver()
+    assert there.requests["batches"] == 2
+    assert await waiting(sealing) == 0
+    await link.close()
+
+
 async def waits(sealing: Sealing) -> bool:
     try:
         return await waiting(sealing) > 0
