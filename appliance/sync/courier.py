@@ -44,6 +44,10 @@ SERVER_MS = 500
 HINT_WAITING = "Tell the operator the number and the code. What waits is kept, and goes once they have approved it."
 HINT_REVOKED = "Ask the operator why. What waits is kept; a USB stick carries no more than this link does."
 HINT_REFUSED = "Ask the operator, who sees the refusal and its reason. What waits is kept, and is tried again."
+HINT_AGAIN = (
+    "The backup that was restored here was restored before, and went on from there. Stop the appliance and delete its"
+    " identity folder: the operator approves it as a new one, and all that is kept is told again."
+)
 HINT_GAP = "Ask the operator to give the gap up; what waits behind it is kept on both sides until then."
 HINT_ASSIGNED = "Tell the operator. The assignments of before stay in force; newer ones are asked for again."
 
@@ -185,7 +189,8 @@ class Courier:
             # Of the keys between the first and the last some may be revoked, or known already.
             if told.refusals and (path == ENROLMENTS or number == len(statements)):
                 reason, words = told.refusals[0]
-                raise NotDelivered(f"{link.address} does not take this appliance in: {words} ({reason})", HINT_REFUSED)
+                hint = HINT_AGAIN if path == ROTATIONS and reason in ("fork", "unknown_key") else HINT_REFUSED
+                raise NotDelivered(f"{link.address} does not take this appliance in: {words} ({reason})", hint)
 
     async def _fetch(self, link: Link) -> None:
         """Ask for the assignments, if an answer told of newer ones than are kept."""

@@ -246,7 +246,7 @@ class Outbox:
             return {}
 
     def _whole(self, name: Name) -> Tip | None:
-        """What a batch on the card says of itself; None when it is damaged."""
+        """What a batch on the card says of itself; None when it is damaged, or was sealed as another appliance."""
         try:
             envelope = read(self.line(name))
             if key := self.identity.public_keys.get(name.epoch):
@@ -255,7 +255,7 @@ class Outbox:
             position = Position(*batch.position)
         except (Refused, TypeError):
             return None
-        if (batch.epoch, batch.sequence) != name:
+        if (batch.appliance, batch.epoch, batch.sequence) != (self.identity.appliance, *name):
             return None
         return Tip(name, hashlib.sha256(envelope.payload).hexdigest(), position)
 

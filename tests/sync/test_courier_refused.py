@@ -1,18 +1,21 @@
 """When the aggregator does not take it, or the card: what is said, what to do is said, all is kept, and it goes on."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import func, select
 
+from appliance.aggregator.schema import appliance, batch
 from appliance.errors import NotDelivered, StoreError
 from appliance.store.writer import Store
 from appliance.supervisor import Backoff, Supervisor
 from appliance.sync.courier import LEAST_BYTES, About, Courier
 from appliance.sync.envelope import key_id
-from appliance.sync.identity import IDENTITY, rotate
+from appliance.sync.identity import IDENTITY, ask_new_key, rotate
 from appliance.sync.sealing import Sealing
 from appliance.sync.transport import Link
 from tests.aggregator.street import Sender
@@ -103,6 +106,43 @@ async def test_a_key_that_was_revoked_after_it_had_another(there: Centre, here: 
         assert who.epoch == epoch
         await there.appliances.revoke(who.appliance, NOW_MS, epoch=1)
     assert await waiting(sealing) == 0
+    await link.close()
+
+
+async def test_a_backup_that_is_restored_a_second_time(there: Centre, here: Appliance, tmp_path: Path) -> None:
+    """Two machines began the same epoch, each with a key of its own. What helps is said, and does help."""
+    box, _, sealing = here
+    link = there.link()
+    await courier(sealing, link).deliver()
+    for times in (1, 2):
+        restored = Box(tmp_path / f"restored {times}")
+        shutil.copytree(box.directory, restored.directory)
+        ask_new_key(restored.directory)
+        async with restored.store() as store:
+            anew = Sealing(store)
+            for _ in range(times):
+                await heard(restored, store, anew)
+            if times == 1:
+                await courier(anew, link).deliver()
+                anew.close()
+                continue
+            fault = await refused(courier(anew, link))
+            assert "does not take this appliance in: another key is known for epoch 2 (fork)" in str(fault)
+            assert fault.hint.startswith("The backup that was restored here was restored before")
+            anew.close()
+    shutil.rmtree(restored.directory / IDENTITY)
+    async with restored.store() as store:
+        anew = Sealing(store)
+        await heard(restored, store, anew)
+        await courier(anew, link).deliver()
+        assert await waiting(anew) == 0
+        anew.close()
+    first, second = await there.appliances.all()
+    count = select(func.sum(batch.c.readings)).join(appliance).group_by(appliance.c.identity)
+    async with there.database.reading() as connection:
+        told = [await connection.scalar(count.where(appliance.c.identity == one.identity)) for one in (first, second)]
+    # From the first day on.
+    assert told[1] > told[0]
     await link.close()
 
 
