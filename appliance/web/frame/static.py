@@ -1,8 +1,12 @@
-"""The few files that pages load: held in memory, addressed by content so that browsers may keep them for ever."""
+"""The few files that pages load: held in memory, addressed by content so that browsers may keep them for ever.
+
+A folder `vendor` holds what was made elsewhere, with its licence and a list of sums, which are not served.
+"""
 
 import hashlib
 from functools import cache
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from aiohttp import web
 
@@ -17,11 +21,15 @@ def files(package: str) -> dict[str, tuple[bytes, str, str]]:
     found = {}
     for owner in (OWN, package):
         folder = resources.files(owner) / "static"
-        for path in folder.iterdir() if folder.is_dir() else ():
-            content = path.read_bytes()
-            ending = path.name[path.name.rindex(".") :]
-            found[path.name] = (content, TYPES[ending], hashlib.sha256(content).hexdigest()[:12])
+        for path in (*_in(folder), *_in(folder / "vendor")):
+            if (ending := path.name[path.name.rindex(".") :]) in TYPES:
+                content = path.read_bytes()
+                found[path.name] = (content, TYPES[ending], hashlib.sha256(content).hexdigest()[:12])
     return found
+
+
+def _in(folder: Traversable) -> list[Traversable]:
+    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
 def address(package: str, name: str) -> str:
