@@ -25,6 +25,7 @@ from appliance.radio.task import Radio
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
 from appliance.store.repair.soundness import refuse_later
+from appliance.store.retention import CAPTURES
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Backoff, Health, Supervisor
@@ -82,7 +83,8 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
     sealing = Sealing(store)
     keys = keys_of(config.sync.aggregator_key)
     taking, about = Taking(sealing, keys), About(config.site.name, __version__, config.sync.token)
-    radios = [Radio(receiver, store.hear) for receiver in config.receivers if draft.keeps]
+    captures = config.store.directory / CAPTURES
+    radios = [Radio(receiver, store.hear, captures=captures) for receiver in config.receivers if draft.keeps]
     refused = refusals(draft)
     parts = Parts(
         site_name=config.site.name,

@@ -146,6 +146,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _listen(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments, arguments.source)
+    if arguments.captures and not arguments.control:
+        raise UsageError("--captures is of no use without --control", "Give both, or neither.")
+    if arguments.control and (arguments.format != "json" or arguments.source == "-"):
+        raise UsageError(
+            "--control needs standard input for commands, and the format json for its answers",
+            "Leave --format out, and give a source other than '-'.",
+        )
     return _receive(arguments, settings, live=settings.live, status_interval_s=arguments.status_interval)
 
 
@@ -159,6 +166,8 @@ def _receive(
     from datetime import UTC, datetime
 
     from appliance.progress import Progress
+    from appliance.radio.command_input import CommandInput
+    from appliance.radio.controlled import Control
     from appliance.radio.listen import Listener
     from appliance.radio.memory import keep_freed_memory
     from appliance.radio.output import Output
@@ -166,15 +175,21 @@ def _receive(
     keep_freed_memory()
     decoding = status_interval_s is None
     progress = Progress(sys.stderr, settings.sample_rate_hz)
+    protocols = _protocols(arguments.protocols)
+    output = Output(sys.stdout, arguments.format, live=not decoding)
+    control = None
+    if not decoding and arguments.control:
+        control = Control(CommandInput(sys.stdin.fileno()), output.line, arguments.captures)
     listener = Listener(
         settings,
-        _protocols(arguments.protocols),
-        Output(sys.stdout, arguments.format, live=not decoding),
+        protocols,
+        output,
         _stop_request(),
         live=live,
         # A recording that is listened to plays now; one that is decoded keeps its own time.
         start=arguments.start if decoding else datetime.now(UTC),
         status_interval_s=status_interval_s,
+        control=control,
         progress=progress if decoding else lambda done, total: None,
     )
     try:
@@ -267,6 +282,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     listen = _command(commands, "listen", _listen, "receive from a radio and print what is heard")
     _add_source(listen)
     _add_receiver(listen)
+    listen.add_argument("--control", action="store_true", help="take commands on standard input")
+    listen.add_argument("--captures", type=Path, metavar="DIR", help="folder for captures, with --control")
     listen.add_argument("--status-interval", type=_positive, default=5.0, metavar="S", help="seconds (default 5)")
 
     decode = _command(commands, "decode", _decode, "print the messages in a recording")

@@ -149,13 +149,36 @@ class RadioStatus:
         return json.dumps(record, separators=(", ", ": "))
 
 
+REFUSALS: Mapping[str, str] = {
+    "no preamble": "Nothing in the burst begins as a meter's message does: another system, or noise.",
+    "checksum": "It begins as a message does, but the checksum is wrong: faint, or covered by another.",
+    "unconfirmed": "A faint message of a meter not heard before: it counts once a second one says the same.",
+    "contradicted": "It resembles a known meter's message, but says something that this meter cannot have sent.",
+    "empty": "A message of meter number 0, which no meter has.",
+    "duplicate": "A message already heard, seen again in its mirror image or beside its carrier.",
+}
+"""What each name in `RadioStatus.refused` means, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """How a radio is set; `gain_db` None leaves the gain to the tuner."""
+
+    center_hz: int
+    gain_db: float | None
+    ppm: int
+    bias_tee: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverState:
     """One configured receiver as the rest of the program sees it: its process, and what that last said.
 
     `state` is the process's own word while it speaks, "retrying" while it is dead and about to be started
-    again; `reason` says in words why it is not "running". `messages` and `garbage` (lines that were neither
-    message nor status, by reason) run since the program started, `status` is None until the process spoke.
+    again; `reason` says in words why it is not "running". `messages`, `by_protocol` (the same, by protocol) and
+    `garbage` (lines that were neither message nor status, by reason) run since the program started, `status` is None
+    until the process spoke. `configured` is how the configuration has it, `tuning` what the radio accepted last; both
+    are None for a program that stands in for the receiver, and `tuning` until a radio was there.
     """
 
     name: str
@@ -167,6 +190,9 @@ class ReceiverState:
     messages: int
     garbage: Mapping[str, int]
     status: RadioStatus | None
+    by_protocol: Mapping[str, int] = field(default_factory=dict)
+    configured: Tuning | None = None
+    tuning: Tuning | None = None
 
 
 _MESSAGE_FIELDS = tuple(f.name for f in fields(Message) if f.name not in ("time", "extra"))

@@ -42,6 +42,7 @@ MAY_IMPORT = {
     ),
     "appliance.config": ("appliance.errors", "appliance.settings"),
     "appliance.settings": ("appliance.errors",),
+    "appliance.control": (*NOUNS, "appliance.config", "appliance.settings"),
     "appliance.clock": tuple(f"appliance.{p}" for p in ("timeline", "boot_order", "fixes", "kernel_clock")),
     "appliance.timeline": ("appliance.fixes", "appliance.boot_order"),
     "appliance.boot_order": ("appliance.fixes",),
@@ -51,12 +52,15 @@ MAY_IMPORT = {
     "appliance.errors": (),
     "appliance.assignment": (),
     "appliance.account": ("appliance.errors",),
-    "appliance.tamper": (),
+    "appliance.tamper": ("appliance.model",),
     "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
     "appliance.progress": (),
     "appliance.archive": ("appliance.errors",),
-    "appliance.radio": (*NOUNS, "appliance.clock", "appliance.config", "appliance.rtlamr", "appliance.progress"),
+    "appliance.radio": (
+        *NOUNS,
+        *(f"appliance.{p}" for p in ("clock", "control", "config", "durable", "rtlamr", "progress")),
+    ),
     "appliance.radio.protocols": NOUNS,
     "appliance.radio.detect": (*NOUNS, "appliance.radio.protocols", "appliance.radio.geometry"),
     "appliance.radio.demodulate": (
@@ -90,6 +94,9 @@ MAY_IMPORT = {
     ),
     "appliance.web": (
         *NOUNS,
+        # What a person may ask of a receiver; it imports no numpy.
+        "appliance.control",
+        "appliance.radio.controls",
         "appliance.account",
         "appliance.tamper",
         "appliance.assignment",

@@ -106,6 +106,10 @@ class Detector:
             level = np.minimum(level, 2 * clipped)
         self.floor = np.maximum(level, np.float32(LOWEST_FLOOR))
 
+    def forget_floor(self) -> None:
+        """Take the floor anew from the next block, as for the first one."""
+        self.floor = np.zeros_like(self.floor)
+
     def typical_floor(self) -> float:
         """The median bin's noise floor, which steady carriers do not move."""
         middle = len(self.floor) // 2

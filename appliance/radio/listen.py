@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from appliance.errors import ApplianceError, SourceError, SourceHung, StoreError
+from appliance.errors import ApplianceError, SourceError, SourceHung, StoreError, UsageError
 from appliance.model import Message, RadioStatus, State
+from appliance.radio.controlled import Control
 from appliance.radio.output import Output
 from appliance.radio.receiver import Receiver
 from appliance.radio.sources import Block, Source, SourceSettings, open_source
@@ -34,6 +35,7 @@ class Listener:
 
     `start` is the time of a recording's first sample; None asks its metadata, then takes 1970-01-01, so that the
     same file always gives the same lines. With `status_interval_s` None there is one status only, at the end.
+    `control` is given its turns, and may set the radio anew.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Listener:
         live: bool,
         start: datetime | None = None,
         status_interval_s: float | None = None,
+        control: Control | None = None,
         progress: Callable[[int, int | None], None] = lambda done, total: None,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -58,11 +61,13 @@ class Listener:
         self._live = live
         self._start = start
         self._interval_s = status_interval_s
+        self._control = control
         self._progress = progress
         self._monotonic = monotonic
         self._wall = wall
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._source: Source | None = None
+        self._open = False
         self._receiver: Receiver | None = None
         self._tuned: tuple[float, float] = (settings.sample_rate_hz, settings.center_hz)
         self._clock: StreamClock | None = None
@@ -73,6 +78,39 @@ class Listener:
         self._detail = ""
         self._said_s = 0.0
         self._failures = 0
+
+    @property
+    def source(self) -> Source | None:
+        """The source, while it is open."""
+        return self._source if self._open else None
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """What hears in the samples, once some came."""
+        return self._receiver
+
+    @property
+    def settings(self) -> SourceSettings:
+        """How the source is to be set."""
+        return self._settings
+
+    @property
+    def moment(self) -> datetime:
+        """The time, for what is said now."""
+        if self._live:
+            return datetime.fromtimestamp(self._wall(), UTC)
+        return self._origin + timedelta(seconds=self._samples / self._tuned[0])
+
+    def tune(self, settings: SourceSettings) -> None:
+        """Set the source so, at once if it is open. Raises UsageError and the SourceError family."""
+        if not settings.settable:
+            raise UsageError("a recording has no radio that could be set", "Choose a dongle or rtl_tcp as the source.")
+        if self._source is not None and self._open:
+            self._source.tune(settings)
+            self._tuned = (self._source.rate_hz, self._source.center_hz)
+            if self._receiver is not None:
+                self._print(self._receiver.retune(self._source.center_hz))
+        self._settings = settings
 
     def run(self) -> None:
         """Until the source ends or `stop` is requested.
@@ -114,20 +152,29 @@ class Listener:
             self._source = source = open_source(self._settings)
         try:
             receiver = self._receiver_for(source)
+            self._open = True
+            if self._control is not None:
+                self._control.opened(self)
             for block in source.blocks():
                 if self._stop.requested:
                     return
                 self._take(receiver, block)
+                if self._control is not None:
+                    self._control.turn(self)
         finally:
+            self._open = False
             source.close()
 
     def _receiver_for(self, source: Source) -> Receiver:
-        """The receiver, kept over a lost source, for it knows the meters; a new one where the band is another."""
+        """The receiver, kept over a lost source, for it knows the meters; a new one where the rate is another."""
         receiver = self._receiver
-        tuned = (source.rate_hz, source.center_hz)
-        if receiver is None or tuned != self._tuned:
+        tuned, before = (source.rate_hz, source.center_hz), self._tuned
+        self._tuned = tuned
+        if receiver is not None and tuned[0] == before[0]:
+            if tuned != before:
+                self._print(receiver.retune(source.center_hz))
+        else:
             self._flush()
-            self._tuned = tuned
             if self._live:
                 self._clock = StreamClock(source.rate_hz, self._monotonic, self._wall)
                 self._origin = self._clock.start
@@ -155,6 +202,8 @@ class Listener:
             self._print(receiver.lost(lost))
         if count:
             self._last_block_s = now_s
+            if self._control is not None:
+                self._control.samples(block.iq, lost)
             self._print(receiver.feed(block.iq))
             self._progress(self._samples, getattr(self._source, "total_samples", None))
         self._say_if_due()
@@ -164,11 +213,17 @@ class Listener:
         self._failures += 1
         until_s = self._monotonic() + longest_s * self._rng.uniform(0.5, 1)
         self._change("retrying", f"{fault}. {fault.hint}")
+        if self._control is not None:
+            self._control.lost(self, str(fault))
         while (left_s := until_s - self._monotonic()) > 0 and not self._stop.wait(min(left_s, 0.25)):
             self._say_if_due()
+            if self._control is not None:
+                self._control.turn(self)
 
     def _end(self, detail: str) -> None:
         self._flush()
+        if self._control is not None:
+            self._control.ended()
         self._change("ended", detail)
         self._output.flush()
 
@@ -180,6 +235,8 @@ class Listener:
         for message in messages:
             if self._clock is not None:
                 message = replace(message, time=self._clock.correct(message.time))
+            if self._control is not None:
+                self._control.heard(message)
             self._output.message(message)
 
     def _change(self, state: State, detail: str = "") -> None:
@@ -204,12 +261,8 @@ class Listener:
     def _status(self) -> RadioStatus:
         source, receiver, settings = self._source, self._receiver, self._settings
         rate_hz, center_hz = self._tuned
-        if self._live:
-            moment = datetime.fromtimestamp(self._wall(), UTC)
-        else:
-            moment = self._origin + timedelta(seconds=self._samples / rate_hz)
         return RadioStatus(
-            time=moment,
+            time=self.moment,
             state=self._state,
             source=source.description if source else settings.source,
             simulated=source.simulated if source else settings.source == "simulated",

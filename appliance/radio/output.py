@@ -80,6 +80,10 @@ class Output:
             )
         self._state = status.state
 
+    def line(self, line: str) -> None:
+        """Print a line of the control channel."""
+        self._write(line)
+
     def flush(self) -> None:
         """Send on what is buffered."""
         self._guarded(self._stream.flush)

@@ -26,6 +26,7 @@ from appliance.radio.demodulate import STEADY, Demodulator
 from appliance.radio.detect import Candidate, Detector
 from appliance.radio.geometry import GROUPS_PER_BLOCK, HIGHEST_RATE_HZ, LOWEST_RATE_HZ, MESSAGE_S, Geometry
 from appliance.radio.protocols import PROTOCOLS, scm
+from appliance.radio.spectrum import Watch, length_rows
 
 CANDIDATES_PER_BLOCK = 32
 """More than a band full of messages has (120 a second are 13 a block); the rest is skipped and counted."""
@@ -63,6 +64,7 @@ class Receiver:
         self.candidates = 0
         self.skipped_candidates = 0
         self.refused: Counter[str] = Counter()
+        self.watch: Watch | None = None
         self._start = start
         self._detector = Detector(geometry)
         self._demodulator = Demodulator(geometry)
@@ -126,6 +128,24 @@ class Receiver:
         self.samples = samples
         return messages
 
+    def retune(self, center_hz: float) -> list[Message]:
+        """Say that the next samples are of a radio set anew; returns the messages still in the last block.
+
+        Time, counts and what is known of the meters go on; what was known of the noise does not.
+        """
+        messages = self.flush()
+        self.center_hz = center_hz
+        self._detector.forget_floor()
+        self._iq[: self._kept] = 0
+        self._rows[:] = 0
+        self._filled = self._kept
+        self._origin = self.samples - self._kept
+        self._heard = []
+        self._level = 0.0
+        if self.watch is not None:
+            self.watch.begin(self.samples)
+        return messages
+
     def _process_block(self) -> list[Message]:
         fresh = self._iq[self._kept :]
         power = self._detector.power(fresh)
@@ -133,6 +153,8 @@ class Receiver:
         if lively.any():
             self._measure(fresh)
             self._detector.track_floor(power if lively.all() else power[lively])
+            if self.watch is not None:
+                self.watch.take(power)
         if self._detector.has_carriers():
             self._demodulator.expect_carriers(fresh, self._detector.typical_floor())
         else:
@@ -167,7 +189,7 @@ class Receiver:
         self.skipped_candidates += skipped
         found: list[Heard] = []
         for _ in range(PASSES):
-            found += self._decode(candidates)
+            found += self._decode(candidates, rows)
             if not self._heard:
                 break
             hidden = self._hidden(rows, candidates)
@@ -179,8 +201,11 @@ class Receiver:
             candidates = self._hidden(rows, [])
         return found
 
-    def _decode(self, candidates: list[Candidate]) -> list[Heard]:
-        """Demodulate the candidates and judge them; what is new is kept in mind and returned."""
+    def _decode(self, candidates: list[Candidate], rows: NDArray[np.float32]) -> list[Heard]:
+        """Demodulate the candidates and judge them; what is new is kept in mind and returned.
+
+        Of `rows`, the map, only who watches the bursts has need.
+        """
         self.candidates += len(candidates)
         geometry = self.geometry
         new: list[Heard] = []
@@ -189,12 +214,24 @@ class Receiver:
             starts = np.array([candidate.row * geometry.group - geometry.lead for candidate in batch])
             offsets_hz = np.array([geometry.offset_hz(candidate.bin) for candidate in batch])
             windows = np.stack([self._iq[start : start + geometry.window] for start in starts])
-            for start, burst in zip(starts, self._demodulator.demodulate(windows, offsets_hz), strict=True):
+            bursts = self._demodulator.demodulate(windows, offsets_hz)
+            for candidate, start, burst in zip(batch, starts, bursts, strict=True):
                 sample = self._origin + float(start) + burst.sample
                 noise = self._noise_at(burst.frequency_hz)
                 verdict = self._belief.judge(burst, sample, noise)
                 if isinstance(verdict, list) and self._is_duplicate(verdict[-1]):
                     verdict = "duplicate"
+                if self.watch is not None:
+                    length = length_rows(rows, self._detector.floor, candidate.row, candidate.bin, geometry)
+                    heard = None if isinstance(verdict, str) else verdict[-1].fields.meter_id
+                    self.watch.burst(
+                        round(self.center_hz + burst.frequency_hz),
+                        sample,
+                        length * geometry.group / geometry.rate_hz,
+                        max(burst.level, 1e-20) / noise,
+                        "heard" if heard is not None else str(verdict),
+                        heard,
+                    )
                 if isinstance(verdict, str):
                     self.refused[verdict] += 1
                     continue

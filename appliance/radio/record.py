@@ -52,6 +52,20 @@ def record(
         source.close()
 
 
+def describe(source: Source, settings: SourceSettings) -> sigmf.Description:
+    """What the metadata of a capture in cu8 says of its source."""
+    return sigmf.Description(
+        datatype=CU8.sigmf,
+        sample_rate_hz=source.rate_hz,
+        center_hz=round(source.center_hz),
+        hardware=source.description,
+        gain_db=source.gain_db,
+        ppm=settings.ppm if settings.tunable else None,
+        simulated=source.simulated,
+        start=getattr(source, "start", None),
+    )
+
+
 class _Capture:
     def __init__(self, data: Path, source: Source, settings: SourceSettings, wall: Callable[[], float]) -> None:
         self._data = data
@@ -59,16 +73,7 @@ class _Capture:
         self._wall = wall
         self._samples = 0
         self._lost = 0
-        self._description = sigmf.Description(
-            datatype=CU8.sigmf,
-            sample_rate_hz=source.rate_hz,
-            center_hz=round(source.center_hz),
-            hardware=source.description,
-            gain_db=source.gain_db,
-            ppm=settings.ppm if settings.tunable else None,
-            simulated=source.simulated,
-            start=getattr(source, "start", None),
-        )
+        self._description = describe(source, settings)
         self._live = settings.live
 
     def take(self, seconds: float | None, stop: StopRequest, progress: Callable[[int, int | None], None]) -> int:

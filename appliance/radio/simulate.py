@@ -65,9 +65,20 @@ class Simulated(NamedTuple):
 
 
 class Neighbourhood:
-    """A street of `meters`, received at `rate_hz` around `center_hz` from the moment `start` on."""
+    """A street of `meters`, received at `rate_hz` around `center_hz` from the moment `start` on.
 
-    def __init__(self, seed: int, rate_hz: int, center_hz: int, start: datetime, meters: int = DEFAULT_METERS) -> None:
+    `gain_db` is how much more of it reaches the converter than the automatic gain would let.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rate_hz: int,
+        center_hz: int,
+        start: datetime,
+        meters: int = DEFAULT_METERS,
+        gain_db: float = 0.0,
+    ) -> None:
         self.seed = seed
         self.rate_hz = rate_hz
         self.center_hz = center_hz
@@ -79,6 +90,7 @@ class Neighbourhood:
         self._noise = (rng.standard_normal(length, np.float32) * np.float32(NOISE_CODES / np.sqrt(2))).view(
             np.complex64
         )
+        self._gain = np.float32(10 ** (gain_db / 20))
         self._steady = self._carriers()
 
     def blocks(self, first: int = 0) -> Iterator[NDArray[np.complex64]]:
@@ -116,6 +128,8 @@ class Neighbourhood:
                 _add(iq, burst, begin)
             on_air = [burst for burst in on_air if burst.start + len(burst.iq) > end]
             rails = iq.view(np.float32)
+            if self._gain != 1:
+                rails *= self._gain
             rails += _ZERO_CODE
             np.rint(rails, out=rails)
             np.clip(rails, 0, 255, out=rails)
@@ -139,7 +153,8 @@ class Neighbourhood:
     def _carriers(self) -> NDArray[np.complex64]:
         # Whole turns in a block, so that one block's worth of them serves all blocks.
         cycles = np.arange(BLOCK_SAMPLES) / BLOCK_SAMPLES
-        steady = np.full(BLOCK_SAMPLES, _DC_CODES, np.complex64)
+        # The converter's own offset is behind the gain.
+        steady = np.full(BLOCK_SAMPLES, _DC_CODES / self._gain, np.complex64)
         for place, level_db in _CARRIERS:
             amplitude = self._amplitude_at_0_db * 10 ** (level_db / 20)
             steady += _with_image(amplitude * np.exp(2j * np.pi * round(place * BLOCK_SAMPLES) * cycles))

@@ -14,22 +14,26 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import cast
 
 from appliance.config import Receiver
+from appliance.control import lines as control
 from appliance.errors import SourceLost
 from appliance.model import Message, RadioStatus, ReceiverState, State, from_json
+from appliance.radio.controls import Controls
+from appliance.radio.lines import Lines
 from appliance.rtlamr import START, from_rtlamr
 
 log = logging.getLogger(__name__)
 
-# The longest line of `appliance listen` has some 600 bytes.
-LONGEST_LINE_BYTES = 16_384
 CHUNK_BYTES = 65_536
 LONGEST_REASON = 300
+# A program that stands in for the receiver may make names up.
+MOST_PROTOCOLS = 16
 # How long a child may take to end when asked; with the rest of a stop it must fit into 2 s.
 STOP_S = 0.8
 # A message further ahead of this machine's clock is not believed: it would hide all that follow it.
@@ -37,28 +41,11 @@ AHEAD = timedelta(days=1)
 HINT_COMMAND = "Run the command of this receiver by hand, as the configuration has it, to see what is wrong with it."
 
 
-class Lines:
-    """Cuts a stream of bytes into lines of bounded length."""
-
-    def __init__(self, longest: int = LONGEST_LINE_BYTES) -> None:
-        self._longest = longest
-        self._rest = b""
-        self._skipping = False
-
-    def feed(self, chunk: bytes) -> Iterator[bytes | None]:
-        """The lines that `chunk` completes, without their newline; None in place of one that is too long."""
-        *complete, rest = (self._rest + chunk).split(b"\n")
-        for line in complete:
-            yield None if self._skipping or len(line) > self._longest else line
-            self._skipping = False
-        self._skipping = self._skipping or len(rest) > self._longest
-        self._rest = b"" if self._skipping else rest
-
-
 class Radio:
     """One configured receiver: its process, its state, and where its messages go.
 
-    `on_message` is called with each message and whether it is simulated.
+    `on_message` is called with each message and whether it is simulated. `controls` takes what a person asks of it;
+    captures go to a folder of the receiver's name in `captures`.
     """
 
     def __init__(
@@ -66,7 +53,10 @@ class Radio:
         receiver: Receiver,
         on_message: Callable[[Message, bool], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        captures: Path | None = None,
     ) -> None:
+        self.controls = Controls(receiver, captures and captures / receiver.name)
+        self._captures = captures and captures / receiver.name
         self._receiver = receiver
         self._on_message = on_message
         self._now = now
@@ -75,6 +65,7 @@ class Radio:
         self._last_error = ""
         self._starts = 0
         self._messages = 0
+        self._by_protocol: Counter[str] = Counter()
         self._garbage: Counter[str] = Counter()
         self._status: RadioStatus | None = None
 
@@ -99,6 +90,9 @@ class Radio:
             messages=self._messages,
             garbage=dict(self._garbage),
             status=self._status,
+            by_protocol=dict(self._by_protocol),
+            configured=self.controls.configured,
+            tuning=self.controls.tuning,
         )
 
     async def run(self, report: Callable[[str], None]) -> None:
@@ -107,8 +101,8 @@ class Radio:
         self._last_error = ""
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "appliance.radio.leash", str(os.getpid())),
-            *command_line(self._receiver),
-            stdin=asyncio.subprocess.DEVNULL,
+            *command_line(self.controls.settings(), self._captures),
+            stdin=asyncio.subprocess.PIPE if self.controls.possible else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             # A group of its own, so that what the command itself starts ends with it.
@@ -117,10 +111,14 @@ class Radio:
         log.debug("radio=%s pid=%d started", self._receiver.name, child.pid)
         errors = asyncio.create_task(self._read_errors(cast(asyncio.StreamReader, child.stderr)))
         silent = False
+        self.controls.started(child.stdin)
         try:
             silent = await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
         finally:
+            dead = child.returncode is not None
             await self._end(child, errors, report)
+            why = self._last_error or _exit_in_words(child.returncode) if dead else "it was stopped"
+            self.controls.ended(why)
         if silent:
             self._lost(f"no line for {self._receiver.silence_s:g} s")
         if child.returncode == 0 and self._state == "ended":
@@ -155,6 +153,9 @@ class Radio:
         try:
             if line is None:
                 raise ValueError("too long")
+            if self.controls.possible and control.is_line(line):
+                self.controls.take(control.from_json(line))
+                return
             heard = from_rtlamr(line) if line.startswith(START) else from_json(line)
         except ValueError as wrong:
             self._refuse(_garbage_name(wrong), report, _one_line(str(wrong)))
@@ -175,6 +176,8 @@ class Radio:
             self._state, self._reason = "running", ""
             report("")
         self._messages += 1
+        if heard.protocol in self._by_protocol or len(self._by_protocol) < MOST_PROTOCOLS:
+            self._by_protocol[heard.protocol] += 1
         self._on_message(heard, self.simulated)
 
     def _refuse(self, name: str, report: Callable[[str], None], why: str = "") -> None:
@@ -235,8 +238,8 @@ async def _at_most(seconds: float, work: Coroutine[object, None, None]) -> None:
         task.result()
 
 
-def command_line(receiver: Receiver) -> tuple[str, ...]:
-    """The command that runs a receiver with these settings."""
+def command_line(receiver: Receiver, captures: Path | None = None) -> tuple[str, ...]:
+    """The command that runs a receiver with these settings, and takes commands on its standard input."""
     if receiver.command:
         return receiver.command
     options: tuple[tuple[str, object], ...] = (
@@ -247,8 +250,13 @@ def command_line(receiver: Receiver) -> tuple[str, ...]:
         ("--ppm", receiver.ppm),
         ("--protocols", ",".join(receiver.protocols)),
     )
-    words = (f"{name}={value}" for name, value in options)
-    return (sys.executable, "-m", "appliance", "listen", *words, *(["--bias-tee"] if receiver.bias_tee else []))
+    words = [f"{name}={value}" for name, value in options]
+    if receiver.bias_tee:
+        words.append("--bias-tee")
+    words.append("--control")
+    if captures is not None:
+        words.append(f"--captures={captures}")
+    return (sys.executable, "-m", "appliance", "listen", *words)
 
 
 def _garbage_name(wrong: ValueError) -> str:

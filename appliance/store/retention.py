@@ -35,6 +35,8 @@ from appliance.store.writer import Store
 
 log = logging.getLogger(__name__)
 
+# What the radio has recorded for a person, who deletes it.
+CAPTURES = "captures"
 # With less than this not even the databases can be written to: their logs grow to a megabyte each.
 LEAST_FREE_BYTES = 1024 * 1024
 # What is left to others on the same file system: a twentieth, at most 256 MB.
@@ -126,7 +128,8 @@ def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
     """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    used, apart = 0, replaced(directory)
+    # Captures have a budget of their own.
+    used, apart = 0, [*replaced(directory), directory / CAPTURES]
     for path in directory.rglob("*"):
         # Files come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):

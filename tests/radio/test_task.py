@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from appliance.config import Receiver
 from appliance.errors import SourceLost
 from appliance.model import Message
-from appliance.radio.task import LONGEST_LINE_BYTES, Lines, Radio, command_line
+from appliance.radio.lines import LONGEST_LINE_BYTES, Lines
+from appliance.radio.task import Radio, command_line
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MESSAGE = (

@@ -54,6 +54,11 @@ class SourceSettings:
         return self.source in ("-", "simulated") or self.tunable
 
     @property
+    def settable(self) -> bool:
+        """Whether centre and gain can be set while it runs."""
+        return self.tunable or self.source == "simulated"
+
+    @property
     def tunable(self) -> bool:
         """Whether the source is a receiver that takes the settings, and may come back when it is gone."""
         return self.source.split(":")[0] in ("rtlsdr", "rtl_tcp")
@@ -75,6 +80,15 @@ class Source(Protocol):
 
     def blocks(self) -> Iterator[Block]:
         """Blocks in order until the source ends; raises SourceLost or SourceHung when it fails."""
+        ...
+
+    def tune(self, settings: SourceSettings) -> None:
+        """Take over centre, gain, correction and supply of `settings` while samples come; the others stay.
+
+        What had come before and was not yet handed out is dropped and counted as lost. `center_hz` and `gain_db` say
+        afterwards what the radio made of it. Raises UsageError where there is nothing to set, and the SourceError
+        family as `blocks` does.
+        """
         ...
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ class Inbox:
         self._queued_bytes = 0
         self._queue_bytes = queue_bytes
         self._lost = 0
+        self._unwanted = 0
         self._fault: SourceError | None = None
         self._changed = threading.Condition()
 
@@ -44,8 +45,9 @@ class Inbox:
         lost = self._pace.count(codes.size // 2)
         with self._changed:
             self._lost += lost
-            if self._queued_bytes + codes.size > self._queue_bytes:
+            if self._unwanted or self._queued_bytes + codes.size > self._queue_bytes:
                 self._lost += codes.size // 2
+                self._unwanted = max(0, self._unwanted - codes.size // 2)
                 return
             self._queue.append((codes, self._lost))
             self._queued_bytes += codes.size
@@ -56,6 +58,14 @@ class Inbox:
         """Note samples that the reading thread knows to be missing."""
         with self._changed:
             self._lost += samples
+
+    def discard(self, samples: int) -> None:
+        """Drop what is queued and, in whole blocks, the next `samples`; all of it counts as lost."""
+        with self._changed:
+            self._lost += sum(codes.size // 2 + lost for codes, lost in self._queue)
+            self._queue.clear()
+            self._queued_bytes = 0
+            self._unwanted = samples
 
     def fail(self, fault: SourceError) -> None:
         """No more will come, for this reason; what is queued is still handed out."""

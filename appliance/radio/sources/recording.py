@@ -109,6 +109,10 @@ class RecordingSource:
         if position == 0:
             raise InputError(f"{self.description} is empty: not one sample came")
 
+    def tune(self, settings: SourceSettings) -> None:
+        """Raises UsageError: what was recorded cannot be received otherwise."""
+        raise UsageError("a recording has no radio that could be set", "Choose a dongle or rtl_tcp as the source.")
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -21,15 +21,19 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from appliance.errors import SourceLost, SourceUnavailable, UsageError
 from appliance.radio.sources import Block, SourceSettings
+from appliance.radio.sources.gains import GAINS, nearest_db
 from appliance.radio.sources.inbox import BLOCK_BYTES, STALL_S, Inbox, live_blocks
 
 DEFAULT_PORT = 1234
 CONNECT_S = 5.0
+# What the server had queued when it was told to set the radio, and what the tuner needs to settle.
+SETTLE_S = 0.25
 TUNERS = {1: "E4000", 2: "FC0012", 3: "FC0013", 4: "FC2580", 5: "R820T", 6: "R828D"}
 
 SET_CENTER, SET_RATE, SET_GAIN_MODE, SET_GAIN, SET_PPM = 0x01, 0x02, 0x03, 0x04, 0x05
@@ -59,7 +63,9 @@ class RtlTcpSource:
             ) from None
         try:
             self.description = f"{self._peer} ({self._greeting()})"
-            self._socket.sendall(_commands(settings))
+            settings = self._possible(settings)
+            self.gain_db = settings.gain_db
+            self._socket.sendall(_pack(SET_RATE, settings.sample_rate_hz) + _commands(settings))
             self._socket.settimeout(STALL_S)
         except OSError as fault:
             self._socket.close()
@@ -76,6 +82,16 @@ class RtlTcpSource:
         """Raises SourceLost when the server hangs up or sends nothing for some seconds."""
         return live_blocks(self._inbox, self.rate_hz, self._stalled)
 
+    def tune(self, settings: SourceSettings) -> None:
+        """Raises SourceLost when the server does not take it."""
+        settings = self._possible(settings)
+        try:
+            self._socket.sendall(_commands(settings))
+        except OSError as fault:
+            raise SourceLost(f"{self._peer}: {fault}") from None
+        self.center_hz, self.gain_db = settings.center_hz, settings.gain_db
+        self._inbox.discard(round(SETTLE_S * self.rate_hz))
+
     def close(self) -> None:
         """Hang up."""
         self._closing = True
@@ -89,6 +105,10 @@ class RtlTcpSource:
             f"{self._peer} is connected but sends no samples",
             "Restart rtl_tcp, and check its dongle and the network.",
         )
+
+    def _possible(self, settings: SourceSettings) -> SourceSettings:
+        """The settings with a gain that the tuner has."""
+        return replace(settings, gain_db=nearest_db(settings.gain_db, self._gains))
 
     def _greeting(self) -> str:
         header = b""
@@ -111,6 +131,8 @@ class RtlTcpSource:
                 "Check the address and the port, and that the program there is rtl_tcp.",
             )
         tuner, gains = struct.unpack(">II", header[4:])
+        known = GAINS.get(TUNERS.get(tuner, ""), ())
+        self._gains = known if len(known) == gains else ()
         return f"tuner {TUNERS.get(tuner, f'number {tuner}')}, {gains} gains"
 
     def _read(self) -> None:
@@ -142,7 +164,6 @@ class RtlTcpSource:
 def _commands(settings: SourceSettings) -> bytes:
     manual = settings.gain_db is not None
     commands = [
-        (SET_RATE, settings.sample_rate_hz),
         (SET_PPM, settings.ppm & 0xFFFFFFFF),
         (SET_CENTER, settings.center_hz),
         (SET_AGC, 0),
@@ -151,7 +172,11 @@ def _commands(settings: SourceSettings) -> bytes:
     if settings.gain_db is not None:
         commands.append((SET_GAIN, round(10 * settings.gain_db) & 0xFFFFFFFF))
     commands.append((SET_BIAS_TEE, int(settings.bias_tee)))
-    return b"".join(struct.pack(">BI", number, argument) for number, argument in commands)
+    return b"".join(_pack(number, argument) for number, argument in commands)
+
+
+def _pack(number: int, argument: int) -> bytes:
+    return struct.pack(">BI", number, argument)
 
 
 def _address(spec: str) -> tuple[str, int]:

@@ -6,7 +6,8 @@ between two calls, and what the dongle takes in meanwhile is gone. pyrtlsdr's it
 (`stream`) is not used: it hands out the driver's own buffers, which are overwritten meanwhile, and spins for ever
 when stopped with a full queue.
 
-Everything that may not return (opening, setting, reading, closing) happens in one thread. Whoever waits for it does
+Everything that may not return (opening, reading, closing) happens in one thread; what is set while it reads is set
+from another, as rtl_tcp does it, for within the reader libusb refuses to talk to the device. Whoever waits for it does
 so with a limit; when it passes, that is SourceHung: the thread is stuck in the driver or the kernel, the device
 cannot even be closed, and only a new process helps.
 
@@ -15,6 +16,7 @@ Faults of pyrtlsdr 0.5 and librtlsdr that this file works around:
   under the other's feet; so librtlsdr's functions are called directly, and cancelling is repeated until the reader
   returns, because it is refused before the reader has begun;
 - pyrtlsdr leaves the device claimed when `open` fails half-way, and its destructor blocks for ever on a hung device;
+- its setters close the device when the dongle refuses, under the reader's feet;
 - it rounds the centre frequency to a kilohertz when asked for it;
 - librtlsdr refuses to set a correction of 0 ppm, and returns success from reading when the dongle is unplugged.
 """
@@ -30,12 +32,14 @@ from typing import Any
 import numpy as np
 
 from appliance.errors import SourceError, SourceHung, SourceLost, SourceUnavailable
-from appliance.radio.sources import Block, SourceSettings
+from appliance.radio.sources import BLOCK_SAMPLES, Block, SourceSettings
+from appliance.radio.sources.gains import nearest_db
 from appliance.radio.sources.inbox import BLOCK_BYTES, Inbox, live_blocks
 from appliance.radio.sources.usb import Dongle, explain_absence, explain_refusal, list_dongles, load_driver, open_device
 
 OPEN_S = 10.0
 CLOSE_S = 0.7
+SET_S = 3.0
 # librtlsdr looks for a request to stop once a second when no transfer comes in.
 STALLED_CLOSE_S = 4.0
 CRYSTAL_HZ = 28_800_000
@@ -63,6 +67,8 @@ class RtlSdrSource:
         self._reading = False
         self._hung = False
         self._guard = threading.Lock()
+        # Held while the device is set: it must not be closed meanwhile.
+        self._setting = threading.Lock()
         self._closing = threading.Event()
         self._opened: queue.SimpleQueue[SourceError | None] = queue.SimpleQueue()
         self.rate_hz = float(settings.sample_rate_hz)
@@ -83,6 +89,21 @@ class RtlSdrSource:
         """Raises SourceLost when the dongle goes away or falls silent, SourceHung when the driver is stuck too."""
         assert self._inbox is not None
         return live_blocks(self._inbox, self.rate_hz, self._stalled)
+
+    def tune(self, settings: SourceSettings) -> None:
+        """Raises SourceLost when the dongle does not take it, SourceHung when the driver does not return."""
+        told: queue.SimpleQueue[SourceError | None] = queue.SimpleQueue()
+        threading.Thread(target=lambda: told.put(self._set(settings)), name="rtlsdr-set", daemon=True).start()
+        try:
+            fault = told.get(timeout=SET_S)
+        except queue.Empty:
+            self._hung = True
+            raise SourceHung(f"the driver did not set the dongle within {SET_S:g} s", REPLUG) from None
+        if fault is not None:
+            raise fault
+        assert self._inbox is not None
+        # The transfer that is under way holds samples from before and after.
+        self._inbox.discard(BLOCK_SAMPLES)
 
     def close(self) -> None:
         """Stop reading and close the device. Raises SourceHung when the driver does not let go."""
@@ -155,6 +176,31 @@ class RtlSdrSource:
         self.center_hz = self._driver.rtlsdr_get_center_freq(device.dev_p) or settings.center_hz
         self._driver.rtlsdr_reset_buffer(device.dev_p)
 
+    def _set(self, settings: SourceSettings) -> SourceError | None:
+        """Set the dongle while it sends; returns what is wrong."""
+        driver = self._driver
+        with self._setting:
+            if not self._reading:
+                return SourceLost("the dongle is not there any more", REPLUG)
+            device = self._device.dev_p
+            steps: list[Callable[[], int]] = []
+            if driver.rtlsdr_get_freq_correction(device) != settings.ppm:
+                steps.append(lambda: driver.rtlsdr_set_freq_correction(device, settings.ppm))
+            steps.append(lambda: driver.rtlsdr_set_center_freq(device, settings.center_hz))
+            gain_db = nearest_db(settings.gain_db, tuple(self._device.gain_values))
+            steps.append(lambda: driver.rtlsdr_set_tuner_gain_mode(device, int(gain_db is not None)))
+            if gain_db is not None:
+                steps.append(lambda: driver.rtlsdr_set_tuner_gain(device, round(10 * gain_db)))
+            if settings.bias_tee != self._settings.bias_tee:
+                steps.append(lambda: driver.rtlsdr_set_bias_tee(device, int(settings.bias_tee)))
+            for step in steps:
+                if (code := step()) < 0:
+                    return SourceLost(f"the dongle does not take its settings: libusb error {code}", REPLUG)
+            self.center_hz = driver.rtlsdr_get_center_freq(device) or settings.center_hz
+            self.gain_db = None if gain_db is None else driver.rtlsdr_get_tuner_gain(device) / 10
+            self._settings = settings
+        return None
+
     def _bias_tee(self, device: Any, wanted: bool) -> None:
         try:
             device.set_bias_tee(wanted)
@@ -172,7 +218,8 @@ class RtlSdrSource:
             result = self._driver.rtlsdr_read_async(self._device.dev_p, callback, None, 0, BLOCK_BYTES)
         with self._guard:
             self._reading = False
-        self._device.close()
+        with self._setting:
+            self._device.close()
         return int(result)
 
 
