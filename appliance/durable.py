@@ -12,13 +12,21 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> None:
 
     Raises OSError.
     """
+    write_one(path, content, mode)
+    sync(path.parent)
+
+
+def write_one(path: Path, content: bytes, mode: int) -> None:
+    """The same for one of many in a folder: which of them have their names is certain once that is `sync`ed.
+
+    Raises OSError.
+    """
     part = path.with_name(f"{path.name}{PART}")
     part.unlink(missing_ok=True)
     with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
     sync(part)
     part.rename(path)
-    sync(path.parent)
 
 
 def sync(path: Path) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.durable import PART, sync, write
+from appliance.durable import PART, sync, write_one
 from appliance.errors import InputError, StoreError
 from appliance.sync.envelope import BATCH, Refused, key_id, opened, read
 from appliance.sync.identity import Identity
@@ -98,13 +98,15 @@ def export(
     Raises InputError when `root` is no folder; StoreError when it takes no more, saying how much is on it.
     """
     names, done = waiting_in(directory), Exported()
+    folders: set[Path] = set()
     try:
         if not root.is_dir():
             raise InputError(f"{root} is no folder", "Name the folder where the stick is mounted.")
         folder = folder_of(root, identity.appliance)
         for path in (folder.parent, folder):
             _make(path)
-        delivered, shelves = delivered_from(directory / OUTBOX), set(shelves_in(folder))
+        delivered, shelves = delivered_from(directory / OUTBOX), shelves_in(folder)
+        folders = {root, folder.parent, folder, *shelves}
         done.removed = sum(_tidied(path, identity.appliance, delivered) for path in (folder, *shelves))
         _put(folder / "introduction.enrolment", introduction)
         for epoch, rotation in enumerate(identity.rotations, 2):
@@ -114,15 +116,19 @@ def export(
             line = _line(directory, name, identity, done)
             if line is not None:
                 shelf = folder / shelf_of(name)
-                if shelf not in shelves:
+                if shelf not in folders:
                     _make(shelf)
-                    shelves.add(shelf)
+                    folders.add(shelf)
                 done.written += _put(shelf / name.file, line)
                 done.names.append(name)
                 done.size += len(line)
-        for path in (*shelves, folder, folder.parent, root):
+        for path in folders:
             sync(path)
     except OSError as fault:
+        # Of a stick that is full, what is on it is there for certain all the same.
+        with contextlib.suppress(OSError):
+            for path in folders:
+                sync(path)
         words = _WORDS.get(fault.errno or 0) or f"{fault.strerror}: {fault.filename}"
         raise StoreError(f"{words}; {len(done.names)} of {len(names)} batches are on it", HINT) from fault
     return done
@@ -179,11 +185,11 @@ def _receipted(receipts: bytes, appliance: str) -> set[Name]:
 
 
 def _put(path: Path, content: bytes) -> bool:
-    """Write a file unless it is there; returns whether it was not. Raises OSError."""
+    """Write a file unless it is there, its name not for certain yet; returns whether it was not. Raises OSError."""
     if _content(path, len(content)) == content:
         return False
     try:
-        write(path, content, 0o644)
+        write_one(path, content, 0o644)
     except OSError:
         with contextlib.suppress(OSError):
             path.with_name(f"{path.name}{PART}").unlink()

@@ -242,6 +242,21 @@ async def test_a_batch_that_is_damaged_on_the_card_or_goes_meanwhile_is_left_out
     assert stick.waiting_in(box.directory) == [Name(1, 1), Name(1, 3), Name(2, 1), Name(2, 2)]
 
 
+def test_each_file_goes_to_the_stick_once(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stick takes some tens of milliseconds for that, and a year without a link is 35,000 batches."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    root = tmp_path / "stick"
+    root.mkdir()
+    done = put(box, root)
+    folder = folder_of(root, seen_identity(box.directory).appliance)
+    folders = [root, folder.parent, folder, folder / "000001-0000", folder / "000002-0000"]
+    assert sorted(synced[-5:]) == sorted(map(str, folders))
+    # The batches, who it is, and its second key; whole before they have their names.
+    assert len(synced) == len(done.names) + 2 + len(folders)
+    assert all(path.endswith(".part") for path in synced[:-5])
+
+
 def test_so_many_lie_together_that_a_fat_folder_has_room_for_their_names() -> None:
     # Three entries of 32 bytes for each name, of which a folder has 65,536.
     assert 3 * stick.ON_A_SHELF < 65_536
