@@ -1,12 +1,15 @@
 """How transactions meet: done anew when another is in their way, given up when that does not help."""
 
+import asyncio
+import fcntl
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from appliance.aggregator.database import MOST_ATTEMPTS, Database
+from appliance.aggregator.database import LOCK, MOST_ATTEMPTS, Database, migrate
 from appliance.aggregator.schema import meter
 from tests.aggregator.street import rows
 
@@ -49,3 +52,22 @@ async def test_nothing_is_added_of_no_rows(database: Database) -> None:
     async with database.writing() as connection:
         await database.add(connection, meter, [])
     assert await rows(database, meter) == []
+
+
+async def test_on_sqlite_one_process_writes_at_a_time(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    await migrate(database.engine)
+
+    async def write() -> None:
+        async with database.writing() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+
+    with (tmp_path / LOCK).open("rb") as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        writing = asyncio.create_task(write())
+        assert not (await asyncio.wait([writing], timeout=0.1))[0]
+        async with database.reading() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+        fcntl.flock(theirs, fcntl.LOCK_UN)
+        await writing
+    await database.close()
