@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
+from weakref import WeakKeyDictionary
 
-from appliance.store import queries
+from appliance.store import finding, queries, readings, reception
 from appliance.store.history import History
+from appliance.store.last_day import LastDay
 from benchmarks.made_history import DAY_MS, HEARD, Made, make
 
 METERS, DAYS, SHORT_DAYS = 300, 730, 60
@@ -60,6 +62,25 @@ def _intervals(days: int) -> Question:
     )
 
 
+def _last_day(history: History, made: Made, number: int) -> object:
+    # As long as the site asks, it remembers the answer before.
+    return _DAYS.setdefault(history, LastDay()).answer(history, made.end_ms - 1)
+
+
+_DAYS: WeakKeyDictionary[History, LastDay] = WeakKeyDictionary()
+
+
+def _receptions(days: int, step_ms: int) -> Question:
+    return lambda history, made, n: reception.receptions(
+        history, made.meter(n), range(made.end_ms - days * DAY_MS, made.end_ms + 1, step_ms)
+    )
+
+
+def _by_load(history: History, made: Made, number: int) -> object:
+    now = {made.meter(n): made.register(n, made.end_ms) or 0 for n in range(1, made.meters + 1)}
+    return finding.by_load(history, made.end_ms - 15 * 60_000, made.end_ms, now, [])
+
+
 def _day(made: Made, back: int) -> datetime:
     return datetime.fromtimestamp(made.end_ms / 1000, UTC) - timedelta(days=back)
 
@@ -86,10 +107,26 @@ OF_A_MONTH: dict[str, Question] = {
     "coverage of a month by hour": lambda history, made, n: queries.coverage(
         history, made.end_ms - 31 * DAY_MS, made.end_ms
     ),
+    "last day of all meters": _last_day,
+    "reception by hour, a week": _receptions(7, HOUR_MS),
+    "reception by day, a month": _receptions(31, DAY_MS),
+    "readings, the latest": lambda history, made, n: readings.readings(history, made.meter(n)),
+    "readings, the next page": lambda history, made, n: readings.readings(
+        history, made.meter(n), before=readings.readings(history, made.meter(n), limit=100)[-1].at
+    ),
+    "siblings": lambda history, made, n: finding.siblings(history, made.meter(n), 100),
+    "which has this dial": lambda history, made, n: finding.by_dial(
+        history, f"{(made.register(n, made.end_ms) or 0) // 100:06d}", {}
+    ),
+    "which moved": _by_load,
+    "coverage of a day by quarter": lambda history, made, n: reception.quarters(
+        history, made.end_ms - DAY_MS, made.end_ms
+    ),
 }
 OF_YEARS: dict[str, Question] = {
     "series over a year": _series(365),
     "series over two years": _series(729),
+    "reception by day, half a year": _receptions(189, DAY_MS),
     "months of two years": lambda history, made, n: queries.months(
         history, made.meter(n), _day(made, 729).date(), _day(made, 1).date(), UTC
     ),

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from appliance.fixes import Fix
@@ -37,10 +37,15 @@ def clocks(connection: sqlite3.Connection) -> tuple[list[Boot], list[Fix]]:
     return boots, fixes
 
 
-def meters(connection: sqlite3.Connection) -> list[MeterRow]:
-    """Every meter, the one heard longest ago first. Raises sqlite3.DatabaseError for what was never written there."""
+def meters(
+    connection: sqlite3.Connection, which: str = "ORDER BY last_at, number", values: Sequence[int] = ()
+) -> list[MeterRow]:
+    """Every meter, the one heard longest ago first; or those that a condition chooses, in an order of its own.
+
+    Raises sqlite3.DatabaseError for what was never written there.
+    """
     found = []
-    for row in connection.execute("SELECT * FROM meter ORDER BY last_at, number"):
+    for row in connection.execute(f"SELECT * FROM meter {which}", values):
         if row[4] not in COMMODITIES:
             raise sqlite3.DatabaseError("the database is damaged")
         found.append(MeterRow(row[0], MeterKey(row[1], row[2], bool(row[3])), *row[4:]))

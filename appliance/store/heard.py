@@ -24,24 +24,17 @@ class Messages:
         low, high = timeline.stamp_at(from_ms - 2 * QUARTER_MS), timeline.stamp_at(to_ms)
         found: list[tuple[int, ...]] = []
         for rows, low_at, high_at in ((view.past, from_ms - 2 * QUARTER_MS, to_ms), (view.sealed, low, high)):
-            for row in _between(rows, low_at, high_at):
+            for row in between(rows, low_at, high_at):
                 found += view.rows(row, _RECEPTIONS, (number, low_at, high_at))
         found += view.live.execute(_LIVE_RECEPTIONS, (view.live_to, number, low, high))
-        found += [(r.at, r.last, r.count) for r in _running(view, [number])]
+        found += [(r.at, r.last, r.count) for _, r in running(view, [number])]
         self._counts: dict[int, int] = {}
         for at, last, count in found:
             # A quarter was cut by the clock as it was known then: what it mostly lies in is what it is.
             start = timeline.utc_ms((at + last) // 2) // QUARTER_MS
             self._counts[start] = self._counts.get(start, 0) + count
-        thinned = [
-            (timeline.utc_ms(before), timeline.utc_ms(row.to_at))
-            for lane in (view.past, view.sealed)
-            for before, row in _with_end_before(lane)
-            if row.rank == DAYS
-        ]
-        dropped = [(0, json.loads(detail)["to_utc_ms"]) for (detail,) in view.catalogue.execute(_DROPPED)]
         self._unknown: set[int] = set()
-        for low, high in thinned + dropped:
+        for low, high in not_kept(view):
             self._unknown.update(range(max(low, from_ms) // QUARTER_MS, min(high, to_ms) // QUARTER_MS + 1))
 
     def of_quarters(self, begins_ms: Iterable[int]) -> list[int | None]:
@@ -51,27 +44,39 @@ class Messages:
         return [counts.get(quarter) or (None if quarter in unknown else 0) for quarter in quarters]
 
 
+def not_kept(view: View) -> list[tuple[int, int]]:
+    """The spans of time, in ms, of which how often meters were heard is not kept any more."""
+    utc_ms = view.timeline.utc_ms
+    thinned = [
+        (utc_ms(before), utc_ms(row.to_at))
+        for lane in (view.past, view.sealed)
+        for before, row in _with_end_before(lane)
+        if row.rank == DAYS
+    ]
+    return thinned + [(0, json.loads(detail)["to_utc_ms"]) for (detail,) in view.catalogue.execute(_DROPPED)]
+
+
 def coverage_rows(view: View, from_ms: int, to_ms: int) -> Iterator[tuple[int, ...]]:
     """Begin, meters and messages of the quarters of an hour from one instant to another; some may lie before."""
     from_ms -= QUARTER_MS
     low, high = view.timeline.stamp_at(from_ms), view.timeline.stamp_at(to_ms)
     for rows, low_at, high_at in ((view.past, from_ms, to_ms), (view.sealed, low, high)):
-        for row in _between(rows, low_at, high_at):
+        for row in between(rows, low_at, high_at):
             yield from view.rows(row, _COVERAGE, (low_at, high_at))
     yield from view.live.execute(_LIVE_COVERAGE, (view.live_to, low, high))
     numbers = [number for (number,) in view.catalogue.execute("SELECT number FROM meter")]
-    yield from live.coverage(_running(view, numbers))
+    yield from live.coverage(reception for _, reception in running(view, numbers))
 
 
-def _running(view: View, numbers: Iterable[int]) -> list[Reception]:
-    """The receptions of these meters in the quarter of an hour that is not over yet, as last written."""
+def running(view: View, numbers: Iterable[int]) -> list[tuple[int, Reception]]:
+    """The receptions of these meters in the quarter of an hour that is not over yet, as last written, by number."""
     packed = view.live.execute("SELECT receptions FROM running").fetchone()
     # Only their numbers are asked for here.
     keys = {number: MeterKey("", number, False) for number in numbers}
-    return live.unpack(packed[0], keys) if packed else []
+    return [(r.meter.meter_id, r) for r in live.unpack(packed[0], keys)] if packed else []
 
 
-def _between(rows: Sequence[SegmentRow], low: int, high: int) -> Iterator[SegmentRow]:
+def between(rows: Sequence[SegmentRow], low: int, high: int) -> Iterator[SegmentRow]:
     """The segments that may hold receptions from `low` to `high`.
 
     A segment begins with its first reading, which may come long after the first reception; but no reception is older

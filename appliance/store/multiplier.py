@@ -111,7 +111,7 @@ def work_out(comparisons: Sequence[Compared], register_modulus: int) -> Verdict:
     for earlier in comparisons[:-1]:
         fits &= fitting(earlier, register_modulus)
     verdict = _of_one(last, fits)
-    if verdict.sure == "sure" or len(comparisons) < 2:
+    if len(comparisons) < 2:
         return verdict
     moved = [_moved(comparisons[0], last, register_modulus), _moved(comparisons[-2], last, register_modulus)]
     told = [found for found in moved if found is not None]
