@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,12 +20,9 @@ from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.people import AccountRow, usable
 from appliance.store.schema import CATALOGUE, in_words
 from appliance.timeline import Timeline
-from appliance.web.frame.passwords import check_new, kept
+from appliance.web.frame.passwords import check_new, generated, kept
 
 POLL_S, PATIENCE_S = 0.5, 60.0
-# What is read aloud or copied from a screen: nothing that looks like something else.
-_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-_GROUPS, _GROUP = 4, 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +82,7 @@ def _refuse(what: What, name: str, known: Sequence[AccountRow]) -> None:
 def _password(name: str, arguments: argparse.Namespace) -> str:
     """A new password: made, from a file, or typed twice. Raises UsageError, InputError."""
     if arguments.generate:
-        return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+        return generated()
     if arguments.password_file is not None:
         password = first_line(arguments.password_file, "password")
         check_new(password, name)

@@ -22,6 +22,7 @@ from appliance.errors import ConfigError, StoreError
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
+from appliance.store.accounts import Accounts
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
 from appliance.store.repair.soundness import refuse_later
@@ -36,6 +37,8 @@ from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Taking, keys_of
 from appliance.sync.transport import links_of
 from appliance.web import probe
+from appliance.web.encryption import Encryption, encryption
+from appliance.web.first_account import FIRST_PASSWORD, FirstAccount
 from appliance.web.parts import Parts
 from appliance.web.site import serving
 
@@ -84,8 +87,10 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
     keys = keys_of(config.sync.aggregator_key)
     taking, about = Taking(sealing, keys), About(config.site.name, __version__, config.sync.token)
     captures = config.store.directory / CAPTURES
+    carrier = courier(config, store, sealing, about) if config.sync.aggregators else None
     radios = [Radio(receiver, store.hear, captures=captures) for receiver in config.receivers if draft.keeps]
     refused = refusals(draft)
+    first = FirstAccount(Accounts(store), config.web.first_password, _say)
     parts = Parts(
         site_name=config.site.name,
         names=config.web.names,
@@ -96,6 +101,11 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         wrong=draft.wrong,
         halted=not draft.keeps,
         gate=Gate(sealing, taking, keys, about) if keys else None,
+        is_open=config.web.open_to_read,
+        https_port=config.web.https_port if draft.keeps else 0,
+        sealing=sealing,
+        courier=carrier,
+        first_account=first,
     )
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)
@@ -104,10 +114,14 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             held.enter_context(sole_user(config.store.directory))
             await store.open()
             held.push_async_callback(store.close)
-        port = await held.enter_async_context(serving(parts, config.web.host, config.web.port))
+        tls = encryption(config.store.directory, config.web.names) if parts.https_port else None
+        served = serving(parts, config.web.host, config.web.port, tls.context if tls else None)
+        port = await held.enter_async_context(served)
         if config.demonstration:
             log.warning(SIMULATED)
         _announce(config.web.host, port)
+        if tls:
+            _announce(config.web.host, parts.https_port, tls)
         held.push_async_callback(supervisor.stop)
         supervisor.start(
             "site",
@@ -116,12 +130,14 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         )
         if draft.keeps:
             supervisor.start("store", store.run, vital_within_s=STORE_VITAL_WITHIN_S)
+            if not any(FIRST_PASSWORD in wrong.words for wrong in draft.wrong):
+                supervisor.start("first account", first.run)
             store.on_events = sealing.wake
             upkeep = Upkeep(store, config.store.budget_bytes, before_seal=sealing.catch_up)
             supervisor.start("history", upkeep.run)
             supervisor.start("outbox", sealing.run)
-            if config.sync.aggregators:
-                supervisor.start("delivery", courier(config, store, sealing, about).run)
+            if carrier is not None:
+                supervisor.start("delivery", carrier.run)
             if config.sync.stick:
                 supervisor.start("stick", Plugged(Path(config.sync.stick), store, sealing, taking, about).run)
         notifier.ready()
@@ -246,11 +262,20 @@ def _version(path: Path) -> tuple[int, ...] | None:
     return about.st_ino, about.st_mtime_ns, about.st_size
 
 
-def _announce(host: str, port: int) -> None:
-    pages = " ".join(f"http://{name}:{port}/" for name in _reached_by(host))
+def _announce(host: str, port: int, tls: Encryption | None = None) -> None:
+    scheme = "https" if tls else "http"
+    pages = " ".join(f"{scheme}://{name}:{port}/" for name in _reached_by(host))
+    if tls:
+        _say(f"Encrypted it is at {pages}")
+        _say(f"with a certificate of its own, SHA-256 {tls.fingerprint}")
+    else:
+        _say(f"The page is at {pages}")
+
+
+def _say(words: str) -> None:
     # That nobody reads it is no reason not to receive.
     with contextlib.suppress(OSError):
-        print(f"The page is at {pages}", flush=True)  # noqa: T201 - the command's output
+        print(words, flush=True)  # noqa: T201 - the command's output
 
 
 def _reached_by(host: str) -> Iterator[str]:

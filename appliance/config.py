@@ -49,6 +49,32 @@ class Web:
         pattern=r"[A-Za-z0-9.-]{1,253}",
         words="a list of host names",
     )
+    tls_port: int | None = setting(
+        None,
+        "TCP port of the same page by HTTPS, with a certificate that the appliance makes itself; 0 for none. `auto` is "
+        "8443 beside port 8080, 443 beside port 80, else none.",
+        low=0,
+        high=65535,
+        none="auto",
+    )
+    first_password: str = setting(
+        "",
+        "Password of the first account, `technician`, taken when there is no account yet; without it one is made and "
+        "printed once. Whoever has the card reads it here: once you have logged in, change it and remove this line.",
+        pattern="(.{12,200})?",
+        words="a text of 12 to 200 characters",
+        secret=True,
+    )
+    open_to_read: bool = setting(
+        False,
+        "Show everybody who reaches the page what is heard, without log-in; what changes anything needs one all the "
+        "same.",
+    )
+
+    @property
+    def https_port(self) -> int:
+        """The port of the page by HTTPS, 0 for none."""
+        return {8080: 8443, 80: 443}.get(self.port, 0) if self.tls_port is None else self.tls_port
 
     @property
     def near_host(self) -> str:

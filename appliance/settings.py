@@ -26,13 +26,14 @@ def setting(
     pattern: str = ".+",
     words: str = "a text",
     none: str = "",
+    secret: bool = False,
 ) -> Any:
     """A dataclass field with what the parser and the documentation need to know.
 
     `none` is the word that stands in the file for None; `pattern` is what each text must match whole, and
-    `words` says the same to a person.
+    `words` says the same to a person. What is `secret` is not repeated when it is wrong.
     """
-    about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none}
+    about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none, "secret": secret}
     return field(default=default, metadata=about | {"pattern": pattern, "words": words})
 
 
@@ -62,7 +63,8 @@ def settings_of(kind: type, content: Mapping[str, Any], table: str) -> tuple[Any
         try:
             values[key] = _value(hints[key], value, known[key].metadata)
         except ValueError as fault:
-            wrong.append(f"{table}.{key} = {value!r:.60} must be {fault}")
+            given = "" if known[key].metadata["secret"] else f" = {value!r:.60}"
+            wrong.append(f"{table}.{key}{given} must be {fault}")
     return kind(**values), wrong
 
 
@@ -84,17 +86,21 @@ def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
     if kind is bool:
         if isinstance(value, bool):
             return value
-    elif kind is int or kind is float or float in get_args(kind):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = isinstance(value, int)
-        if number and (whole or kind is not int) and about["low"] <= value <= about["high"]:
-            return value if kind is int else float(value)
+    elif (number := _number(kind)) is not None:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and (isinstance(value, int) or number is float) and about["low"] <= value <= about["high"]:
+            return number(value)
     elif kind is str or kind is Path:
         if isinstance(value, str) and value.isprintable() and re.fullmatch(about["pattern"], value):
             return kind(value)
     elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
         return tuple(value)
     raise ValueError(allowed(kind, about))
+
+
+def _number(kind: Any) -> type[int] | type[float] | None:
+    """Which kind of number a setting takes, also where None is one of its values; None for what is no number."""
+    return next((number for number in (int, float) if kind is number or number in get_args(kind)), None)
 
 
 def allowed(kind: Any, about: Mapping[str, Any]) -> str:
@@ -105,8 +111,8 @@ def allowed(kind: Any, about: Mapping[str, Any]) -> str:
     """
     if kind is bool:
         return "true or false"
-    if kind is int or kind is float or float in get_args(kind):
-        number = "a whole number" if kind is int else "a number"
+    if (kind_of_number := _number(kind)) is not None:
+        number = "a whole number" if kind_of_number is int else "a number"
         unit = f" {about['unit']}" if about["unit"] else ""
         words = f"{number} from {about['low']:_} to {about['high']:_}{unit}"
         return f'"{about["none"]}" or {words}' if about["none"] else words

@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "appliance.errors": (),
     "appliance.assignment": (),
     "appliance.account": ("appliance.errors",),
+    "appliance.certificate": ("appliance.errors", "appliance.durable"),
     "appliance.tamper": ("appliance.model",),
     "appliance.durable": (),
     "appliance.rtlamr": ("appliance.model",),
@@ -98,6 +99,7 @@ MAY_IMPORT = {
         "appliance.control",
         "appliance.radio.controls",
         "appliance.account",
+        "appliance.certificate",
         "appliance.tamper",
         "appliance.assignment",
         "appliance.clock",
@@ -111,6 +113,7 @@ MAY_IMPORT = {
     # Has appliances of its own, so it has what they have.
     "appliance.aggregator.loadtest": (
         *NOUNS,
+        "appliance.certificate",
         "appliance.durable",
         "appliance.aggregator",
         *(f"appliance.sync.{p}" for p in ("envelope", "batch", "pack", "receipt", "identity", "transport")),
@@ -118,6 +121,7 @@ MAY_IMPORT = {
     "appliance.aggregator": (
         *NOUNS,
         "appliance.archive",
+        "appliance.certificate",
         "appliance.durable",
         "appliance.progress",
         "appliance.settings",
@@ -140,7 +144,7 @@ THIRD_PARTY = {
     "pyrtlsdrlib": ("appliance.radio.sources",),
     "aiosqlite": ("appliance.store",),
     "sqlite3": ("appliance.store",),
-    "cryptography": ("appliance.archive", "appliance.sync", "appliance.web.frame", "appliance.aggregator"),
+    "cryptography": ("appliance.archive", "appliance.certificate", "appliance.sync", "appliance.web.frame", "appliance.aggregator"),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web.frame",),
     "prometheus_client": ("appliance.web",),

@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from appliance.aggregator import assignment_command, certificate, operator_command, pull_command, settings
+from appliance import certificate
+from appliance.aggregator import assignment_command, operator_command, pull_command, settings
 from appliance.aggregator.api import utc_ms
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.assignments import AssignmentLists

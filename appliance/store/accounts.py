@@ -51,6 +51,11 @@ class Accounts:
             return None
         return Account(account.name, account.kept, account.role)
 
+    def kept_of(self, name: str) -> str:
+        """The password of an account in the form in which it is kept; "" where nobody could log in to it."""
+        account = self._store.people.accounts.get(name)
+        return account.kept if account and account.disabled_at is None else ""
+
     async def are_none(self) -> bool:
         """Whether nobody could log in; not as long as that is not known."""
         return self._store.people.is_known and not usable(self._store.people.accounts.values())

@@ -13,6 +13,7 @@ the one that is kept; whatever becomes of that, nothing of what waits is held up
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,15 @@ class About:
     token: str = ""
 
 
+@dataclass
+class Contact:
+    """How it went with an address: when it last answered with its key, in s of the clock; what is wrong, or ""."""
+
+    answered_s: float | None = None
+    fault: str = ""
+    hint: str = ""
+
+
 class Courier:
     """Delivers through `links`, in their order. `offer_time` is told UTC in ms and its uncertainty. `run` it."""
 
@@ -73,6 +83,7 @@ class Courier:
         pauses: Callable[[], float],
         reset_pauses: Callable[[], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sealing = sealing
         self._links = links
@@ -85,6 +96,8 @@ class Courier:
         self._broke_off = True
         self._announced = 0
         self._not_assigned = ""
+        self._monotonic = monotonic
+        self.contacts = {link.address: Contact() for link in links}
 
     async def run(self, report: Callable[[str, str], None]) -> None:
         """Deliver for ever. `report` is told what is wrong and what to do about it; two empty texts if nothing is."""
@@ -119,10 +132,13 @@ class Courier:
         """Deliver all that waits, by the first link that takes it. Raises NotDelivered, StoreError, OSError."""
         faults = []
         for link in self._links:
+            contact = self.contacts[link.address]
             try:
                 await self._deliver(link)
+                contact.fault = contact.hint = ""
                 return
             except NotDelivered as fault:
+                contact.fault, contact.hint = str(fault), fault.hint
                 faults.append(fault)
         if faults:
             asked_s = [fault.retry_after_s for fault in faults if fault.retry_after_s is not None]
@@ -175,6 +191,8 @@ class Courier:
             self._bytes = LEAST_BYTES
             words = f"{link.address} lacks batch {told.gap[0]}-{told.gap[1]}, which is not here any more"
             raise NotDelivered(words, HINT_GAP)
+        if not taken:
+            raise NotDelivered(f"{link.address} says nothing to be believed of what was sent", HINT_REFUSED)
         self._bytes = min(MOST_BYTES, self._bytes * 2)
         return taken
 
@@ -222,6 +240,7 @@ class Courier:
             outcomes = await self._take(link, [*told.receipts, *told.assignments])
         if told.answer is None:
             raise NotDelivered(f"{link.address} does not answer with its key", HINT_KEY)
+        self.contacts[link.address].answered_s = self._monotonic()
         elapsed_ms = round(1000 * (told.heard_s - told.sent_s))
         self._offer_time(told.answer.utc_ms + elapsed_ms // 2, elapsed_ms // 2 + SERVER_MS)
         if told.answer.standing == "waiting":

@@ -3,6 +3,7 @@
     outbox/000001-00000017.batch    epoch and sequence; the envelope as it travels, whoever carries it
     outbox/receipts.jsonl           the receipts of what was delivered last
     outbox/told.json                what was told of the time of each boot
+    outbox/.spare                   room for receipts where there is none any more: what they let go makes it again
 
 A batch counts once its file has its name: that one rename is the commit. How far the store has been taken stands in
 the batch itself, signed, so that nothing can be out of step with it. The newest batch stays though its receipt has
@@ -17,6 +18,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,7 +41,8 @@ from appliance.timeline import CALENDAR, Timeline, boot_of, ms_of, stamp
 log = logging.getLogger(__name__)
 
 OUTBOX = "outbox"
-RECEIPTS, TOLD = "receipts.jsonl", "told.json"
+RECEIPTS, TOLD, SPARE = "receipts.jsonl", "told.json", ".spare"
+SPARE_BYTES = 65_536
 MOST_ROWS = 10_000
 MOST_RESTATED = 100
 MOST_RECEIPTS_BYTES = 1 << 20
@@ -101,6 +104,23 @@ class Outbox:
             if name in delivered:
                 (self._folder / name.file).unlink()
         self._told = self._kept_told()
+        self._make_spare()
+
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self._folder
+
+    @property
+    def newest(self) -> Name | None:
+        """The batch that was sealed last; None before the first."""
+        return self._tip.name if self._tip else None
+
+    def size(self, name: Name) -> int:
+        """The bytes of a batch's file, 0 for one that is gone. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._folder / name.file).stat().st_size
+        return 0
 
     def line(self, name: Name) -> bytes:
         """The envelope of a batch. Raises OSError."""
@@ -175,6 +195,7 @@ class Outbox:
             del self.waiting[name]
             if self._tip and name != self._tip.name:
                 (self._folder / name.file).unlink()
+        self._make_spare()
         return told
 
     def _receipted(self, line: bytes, keys: Mapping[str, Ed25519PublicKey]) -> Name:
@@ -260,7 +281,22 @@ class Outbox:
         return Tip(name, hashlib.sha256(envelope.payload).hexdigest(), position)
 
     def _keep(self, receipts: Sequence[bytes]) -> None:
-        """Put receipts on the card for certain."""
+        """Put receipts on the card for certain. Raises OSError."""
+        try:
+            self._append(receipts)
+        except OSError as fault:
+            if fault.errno != ENOSPC or not (self._folder / SPARE).exists():
+                raise
+            (self._folder / SPARE).unlink()
+            self._append(receipts)
+
+    def _make_spare(self) -> None:
+        """Hold room for receipts, if there is any."""
+        if not (self._folder / SPARE).exists():
+            with contextlib.suppress(OSError):
+                write(self._folder / SPARE, bytes(SPARE_BYTES))
+
+    def _append(self, receipts: Sequence[bytes]) -> None:
         path = self._folder / RECEIPTS
         if path.exists() and path.stat().st_size > MOST_RECEIPTS_BYTES:
             path.rename(self._folder / f"{RECEIPTS}.old")

@@ -4,6 +4,7 @@ Each open connection costs a file handle, of which the receivers and the card ne
 """
 
 import asyncio
+import ssl
 from functools import partial
 from typing import Any
 
@@ -36,10 +37,12 @@ class Connection(connections.Connection):
         return web.Response(status=status, text=f"{status}\n", headers=HEADERS)
 
 
-async def listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+async def listen(
+    runner: web.AppRunner, host: str, port: int, encrypted: ssl.SSLContext | None = None
+) -> asyncio.Server:
     """Accept connections for the application that `runner` has set up. Raises ConfigError when that cannot be."""
     assert runner.server is not None
     options: dict[str, Any] = {"loop": asyncio.get_running_loop(), "access_log": None, "keepalive_timeout": IDLE_S}
     # Nothing is taken that is compressed.
     options["auto_decompress"] = False
-    return await connections.listen(partial(Connection, runner.server, **options), host, port)
+    return await connections.listen(partial(Connection, runner.server, **options), host, port, ssl=encrypted)

@@ -4,15 +4,20 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from aiohttp import web
 
 from appliance.config import Wrong
 from appliance.model import ReceiverState
+from appliance.store.accounts import Accounts
 from appliance.store.rows import StoreStatus
 from appliance.store.writer import Store
 from appliance.supervisor import Health
+from appliance.sync.courier import Courier
 from appliance.sync.gate import Gate
+from appliance.sync.sealing import Sealing
+from appliance.web.first_account import FirstAccount
 from appliance.web.times import Times
 
 
@@ -35,7 +40,9 @@ class Parts:
     """The running appliance as the site sees it.
 
     `wrong` is what is wrong in `config_file`; `halted` says that for it nothing is received or kept, so that there
-    is nothing to show but that. `gate` is where aggregators come to; None when no key of one is set.
+    is nothing to show but that. `sealing` has the outbox, and `courier`, if any, carries it off; `gate` is where
+    aggregators come to, None when no key of one is set. If it `is_open` whoever comes may read. By HTTPS the site is
+    at `https_port`, 0 if it is not.
     """
 
     site_name: str
@@ -47,9 +54,19 @@ class Parts:
     wrong: tuple[Wrong, ...] = ()
     halted: bool = False
     gate: Gate | None = None
+    sealing: Sealing | None = None
+    courier: Courier | None = None
+    first_account: FirstAccount | None = None
+    is_open: bool = False
+    https_port: int = 0
     monotonic: Callable[[], float] = time.monotonic
     started_s: float = field(default_factory=time.monotonic)
     editions: Editions = field(default_factory=Editions)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Who may log in."""
+        return Accounts(self.store)
 
     @property
     def simulated(self) -> bool:

@@ -1,28 +1,45 @@
-"""The tables of URLs. For people everything is read-only: there is no log-in, so there is nothing to be done here.
+"""The tables of URLs. Each handler says who may use it; one that says nothing is shut.
 
-What an aggregator sends below `/sync/` is believed because its key has signed it.
+Open to everybody are the log-in, the style sheet, and what is for programs: `/healthz` and `/metrics`, which tell of no
+meter, and what an aggregator sends below `/sync/`, which is believed because its key has signed it.
 """
 
 from aiohttp import web
 
 from appliance.sync import gate, pull
-from appliance.web.frame import static
-from appliance.web.views import events, health, live, metrics, receipts, wrong
+from appliance.web.frame import login, password_page, static
+from appliance.web.frame.guard import LOG_IN, everybody
+from appliance.web.views import events, health, live, meters, meters_live, metrics, receipts, wrong
 from appliance.web.views import pull as pulled
 
 ALWAYS = (
     web.get("/healthz", health.view),
     web.get("/metrics", metrics.view),
-    web.get("/static/{name}", static.serve),
+    web.get("/static/{name}", everybody(static.serve)),
 )
 ROUTES = (
     web.get("/", live.view),
-    web.get("/meters", live.view),
+    web.get("/meters", meters.view),
+    web.get("/meters/events", meters_live.view, allow_head=False),
+    web.get("/api/v1/meters.{kind:csv|json}", meters.export),
     web.get("/events", events.view, allow_head=False),
+    web.get(LOG_IN, login.view),
+    web.post(LOG_IN, login.log_in),
+    web.post("/logout", login.log_out),
+    web.get("/password", password_page.view),
+    web.post("/password", password_page.change),
     web.get(pull.PATH, pulled.offer, allow_head=False),
     web.post(pull.PATH, pulled.view),
     web.post(gate.RECEIPTS_PATH, receipts.view),
     *ALWAYS,
 )
-# With a configuration by which nothing is received or kept.
+# With a configuration by which nothing is received or kept; there are no accounts then, either.
 HALTED_ROUTES = (web.get("/", wrong.view), *ALWAYS)
+
+_OF_PROGRAMS = (pull.PATH, gate.RECEIPTS_PATH)
+
+
+def is_of_programs(request: web.Request) -> bool:
+    """Whether a request is one that only programs send, by the handler that was found for it."""
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical in _OF_PROGRAMS

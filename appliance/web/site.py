@@ -1,37 +1,78 @@
-"""Puts the site together and listens."""
+"""Puts the site together and listens.
 
-from collections.abc import AsyncIterator
+People are let in by the log-in of the frame, and programs as `routes.py` says. Below `/sync/` only what an aggregator
+has signed has any effect, so that it does not matter from which page it comes; all else that is more than reading
+must come from a page of this site.
+"""
+
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from appliance.errors import ConfigError
 from appliance.web.bodies import BODIES, Bodies
 from appliance.web.connections import listen
 from appliance.web.frame.errors import show_errors
+from appliance.web.frame.forms import refuse_strangers
 from appliance.web.frame.frame import FRAME, Frame
+from appliance.web.frame.guard import SESSIONS, guard
 from appliance.web.frame.language import remember_language
+from appliance.web.frame.login import ACCOUNTS, PASSWORDS, THROTTLE
+from appliance.web.frame.passwords import Passwords
 from appliance.web.frame.security import add_headers, check_host
+from appliance.web.frame.sessions import Sessions
+from appliance.web.frame.throttle import Throttle
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.routes import HALTED_ROUTES, ROUTES
-from appliance.web.views.events import STREAMS, Streams
+from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
+from appliance.web.streams import STREAMS, Streams
 from appliance.web.views.metrics import REGISTRY, registry
+from appliance.web.views.sparks import SPARKS, Sparks
 
-# Nothing is ever sent to the site but what `bodies.py` reads within bounds of its own.
+log = logging.getLogger(__name__)
+
+# Nothing is ever sent to the site but what `bodies.py` and the frame's forms read within bounds of their own.
 LARGEST_BODY_BYTES = 1024
 SHUTDOWN_S = 0.3
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def refuse_foreign_forms(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what another site has a visitor's browser send."""
+    return await (handler(request) if is_of_programs(request) else refuse_strangers(request, handler))
+
+
+MIDDLEWARES = (remember_language, show_errors, check_host, refuse_foreign_forms, guard)
 
 
 def build(parts: Parts) -> web.Application:
     """The application, ready to be served."""
-    app = web.Application(middlewares=[remember_language, show_errors, check_host], client_max_size=LARGEST_BODY_BYTES)
+    app = web.Application(middlewares=MIDDLEWARES, client_max_size=LARGEST_BODY_BYTES)
     app[PARTS] = parts
-    app[FRAME] = Frame(package=PACKAGE, site_name=parts.site_name, names=parts.names)
+    app[FRAME] = Frame(
+        package=PACKAGE,
+        site_name=parts.site_name,
+        names=parts.names,
+        has_forms=not parts.halted,
+        is_open=parts.is_open,
+        https_port=parts.https_port,
+    )
+    app[ACCOUNTS] = parts.accounts
+    app[SESSIONS] = Sessions(parts.accounts, parts.accounts.now_ms)
+    app[PASSWORDS] = Passwords()
+    app[THROTTLE] = Throttle(parts.monotonic)
     app[STREAMS] = Streams()
+    app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
+    app.on_cleanup.append(_close)
     return app
 
 
@@ -39,18 +80,35 @@ async def _end_streams(app: web.Application) -> None:
     app[STREAMS].closing.set()
 
 
+async def _close(app: web.Application) -> None:
+    app[PASSWORDS].close()
+
+
 @asynccontextmanager
-async def serving(parts: Parts, host: str, port: int) -> AsyncIterator[int]:
+async def serving(parts: Parts, host: str, port: int, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Serve the site while entered; yields the port. `host` "*" is every address.
 
-    Raises ConfigError when the address or port cannot be had.
+    Where it can be `encrypted` it is served by HTTPS too, at the port that the parts name; that this one cannot be had
+    keeps nobody from the other. Raises ConfigError when the address or port cannot be had.
     """
     runner = web.AppRunner(build(parts), shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         server = await listen(runner, host, port)
         try:
-            yield server.sockets[0].getsockname()[1]
+            if encrypted is None or not parts.https_port:
+                yield server.sockets[0].getsockname()[1]
+                return
+            try:
+                beside = await listen(runner, host, parts.https_port, encrypted)
+            except ConfigError as fault:
+                log.warning("no HTTPS: %s", fault)
+                yield server.sockets[0].getsockname()[1]
+                return
+            try:
+                yield server.sockets[0].getsockname()[1]
+            finally:
+                beside.close()
         finally:
             server.close()
     finally:

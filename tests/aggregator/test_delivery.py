@@ -6,7 +6,7 @@ import pytest
 
 from appliance.aggregator.api import Api
 from appliance.aggregator.appliances import Appliances
-from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.database import Database
 from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Tls, Web

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.aggregator import pulling, visiting
 from appliance.aggregator.assignments import AssignmentLists
-from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.pull_command import in_words
 from appliance.aggregator.pulling import Fetched, Puller
 from appliance.aggregator.visiting import Visitor, check_address
@@ -289,6 +289,10 @@ async def test_what_is_assigned_goes_by_https_only(there: Centre, tmp_path: Path
             async with Visitor(certificate) as visitor:
                 puller = Puller(there.database, there.key, visitor, lambda: NOW_MS)
                 assert (await puller.pull(secret)).words == ""
+                # Whoever answers there may say to be any appliance.
+                assert store.assigned.version == 0
+                assert "another appliance is there" in (await puller.pull(secret, "0" * 32)).words
+                assert (await puller.pull(secret, identity)).words == ""
         assert store.assigned.meters == tuple(meters)
 
 

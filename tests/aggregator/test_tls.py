@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from appliance.aggregator.api import Api
-from appliance.aggregator.certificate import CERTIFICATE, KEY, make_certificate
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.database import Database
 from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Tls, Web

@@ -1,5 +1,7 @@
 """A site on a free port, fed by hand: its ledger, receivers, health and the machine's clocks are the test's."""
 
+import hashlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,11 +13,14 @@ import pytest
 
 from appliance.clock import Boot, stamp
 from appliance.model import Message, RadioStatus, ReceiverState
+from appliance.store.accounts import TECHNICIAN
 from appliance.store.ledger import Meter
+from appliance.store.people import AccountRow, SessionRow
 from appliance.store.rows import MeterKey
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health
+from appliance.web.frame.passwords import kept
 from appliance.web.parts import Parts
 from appliance.web.site import serving
 from tests.machine import FREE, START, Machine
@@ -32,19 +37,25 @@ RECEIVER = ReceiverState(
 )  # fmt: skip
 
 
+PASSWORD = "four words do not rhyme"
+KEPT = kept(PASSWORD)
 STARTED_S = Machine.ms / 1000
 TEN_YEARS_MS = 315_360_000_000
 
 
 @dataclass
 class Site:
-    """What a test turns, and where it looks at the result; unless the machine says otherwise, NTP holds its clock."""
+    """What a test turns, and where it looks at the result; unless the machine says otherwise, NTP holds its clock.
+
+    Where it `is_open` pages are read without log-in; to do something there one `logs_in`.
+    """
 
     directory: Path
     machine: Machine = field(default_factory=Machine)
     url: str = ""
     port: int = 0
     receivers: list[ReceiverState] = field(default_factory=lambda: [RECEIVER])
+    is_open: bool = True
     health: dict[str, Health] = field(default_factory=lambda: {"store": Health(), "receiver street": Health()})
 
     def __post_init__(self) -> None:
@@ -58,6 +69,7 @@ class Site:
             store=self.store,
             receivers=lambda: self.receivers,
             health=lambda: self.health,
+            is_open=self.is_open,
             monotonic=lambda: self.machine.ms / 1000,
             started_s=STARTED_S,
         )
@@ -83,6 +95,14 @@ class Site:
 
     def receiver(self, **fields: Any) -> None:
         self.receivers = [replace(RECEIVER, **fields)]
+
+    def logs_in(self, name: str = "ana") -> dict[str, str]:
+        """The cookies of a browser in which somebody has just logged in."""
+        people, now, token = self.store.people, self.store.clock.now(), secrets.token_hex(16)
+        people.is_known = True
+        people.accounts.setdefault(name, AccountRow(name, KEPT, TECHNICIAN, now, now))
+        people.begin(SessionRow(hashlib.sha256(token.encode()).hexdigest(), name, now, now, now), 0)
+        return {"session": token}
 
     async def keep(self, budget_bytes: int = 10**12) -> None:
         """Put what was heard onto the card, and have the history looked after."""

@@ -56,7 +56,9 @@ async def browser() -> AsyncIterator[Any]:
 
 
 async def opened(browser: Any, site: Site, path: str = "/", **context: Any) -> Tab:
-    tab = Tab(await (await browser.new_context(locale="en-US", **context)).new_page(), site.url)
+    made = await browser.new_context(locale="en-US", **context)
+    await made.add_cookies([{"name": k, "value": v, "url": site.url} for k, v in site.logs_in().items()])
+    tab = Tab(await made.new_page(), site.url)
     await tab.page.goto(site.url + path)
     return tab
 

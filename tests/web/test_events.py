@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from appliance.web import streams
 from appliance.web.site import serving
 from appliance.web.views import events
 from tests.web.conftest import Site
@@ -38,7 +39,7 @@ def ids(event: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "INTERVAL_S", 0.02)
+    monkeypatch.setattr(streams, "INTERVAL_S", 0.02)
 
 
 async def test_events_carry_only_what_changed(site: Site, fast: None) -> None:
@@ -104,7 +105,7 @@ async def test_rates_fall_without_messages(site: Site, fast: None, monkeypatch: 
 
 
 async def test_streams_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_STREAMS", 1)
+    monkeypatch.setattr(streams, "MAX_STREAMS", 1)
     async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
         await Stream(answer).next()
         refused, _ = await get(site, "/events")

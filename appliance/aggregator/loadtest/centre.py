@@ -18,7 +18,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import func, insert, select, text
 
-from appliance.aggregator import blank, certificate, settings
+from appliance import certificate
+from appliance.aggregator import blank, settings
 from appliance.aggregator.database import FILE, Database, migrate
 from appliance.aggregator.keys import make_key
 from appliance.aggregator.loadtest import usage

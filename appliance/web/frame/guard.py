@@ -11,12 +11,14 @@ from aiohttp import web
 
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import READS
+from appliance.web.frame.frame import FRAME
 from appliance.web.frame.sessions import Sessions
 
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 LOG_IN = "/login"
 _MARK = "_open_to"
 _EVERYBODY = frozenset[str]()
+_READERS = object()
 _NOBODY = object()
 
 Handler = TypeVar("Handler", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
@@ -31,6 +33,12 @@ def everybody(handler: Handler) -> Handler:
 def anybody(handler: Handler) -> Handler:
     """A handler for who has logged in, whatever their role."""
     setattr(handler, _MARK, None)
+    return handler
+
+
+def readers(handler: Handler) -> Handler:
+    """A handler that only shows: for who has logged in, and for everybody where the site is open to readers."""
+    setattr(handler, _MARK, _READERS)
     return handler
 
 
@@ -56,6 +64,8 @@ async def guard(
         raise web.HTTPForbidden
     if (session := await request.app[SESSIONS].find(request)) is not None:
         request[SESSION] = session
+    if roles is _READERS:
+        roles = _EVERYBODY if request.app[FRAME].is_open else None
     if roles != _EVERYBODY:
         if session is None:
             # Not raised: the language that the address asks for is kept with the answer.

@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import dataclass, replace
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -10,6 +11,7 @@ from appliance.errors import InputError
 from appliance.web.frame.accounts import LOCKED, LOGGED_IN, LOGGED_OUT, SESSION, Account, Accounts, account_name
 from appliance.web.frame.addresses import address_of, is_encrypted, is_here
 from appliance.web.frame.forms import form
+from appliance.web.frame.frame import FRAME
 from appliance.web.frame.guard import LOG_IN, SESSIONS, everybody, safe_next
 from appliance.web.frame.passwords import Overrun, Passwords
 from appliance.web.frame.rendering import html, span
@@ -27,7 +29,8 @@ THROTTLE = web.AppKey("THROTTLE", Throttle)
 class LogInPage:
     """For login.html. `trouble` is "", "wrong", "locked" or "busy"; `left` how long a lock lasts.
 
-    `is_new`: nobody could log in, since there is no account yet. `is_open`: who listens in hears the password.
+    `is_new`: nobody could log in, since there is no account yet. `is_open`: who listens in hears the password;
+    `encrypted` is then the address of the same page by HTTPS, "" if there is none.
     """
 
     next: str
@@ -36,6 +39,7 @@ class LogInPage:
     left: str
     is_new: bool
     is_open: bool
+    encrypted: str
 
 
 @everybody
@@ -99,7 +103,17 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, following: str) -> LogInPage:
     is_open = not is_encrypted(request) and not is_here(request.remote or "")
-    return LogInPage(safe_next(following), "", "", "", await request.app[ACCOUNTS].are_none(), is_open)
+    encrypted = _encrypted(request, safe_next(following)) if is_open else ""
+    return LogInPage(safe_next(following), "", "", "", await request.app[ACCOUNTS].are_none(), is_open, encrypted)
+
+
+def _encrypted(request: web.Request, following: str) -> str:
+    """The log-in by HTTPS, under the name by which this one was reached, which is one of ours."""
+    if not (port := request.app[FRAME].https_port):
+        return ""
+    host = request.headers.get("Host", "")
+    host = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return f"https://{host}:{port}{LOG_IN}?{urlencode({'next': following})}"
 
 
 async def _account(request: web.Request, typed: str) -> tuple[str, Account | None]:

@@ -21,6 +21,9 @@ SALT_BYTES, HASH_BYTES = 16, 32
 # NIST SP 800-63B asks for a least length and for no rule on kinds of characters.
 LEAST, MOST = 12, 200
 LEAST_DIFFERENT = 5
+# One that is made is read aloud, or copied from a screen: nothing that looks like something else.
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+GROUPS, GROUP = 4, 4
 # How many may wait for their turn: strangers, and with them those on a device that is known.
 STRANGERS, ALL = 8, 16
 
@@ -73,7 +76,12 @@ class Passwords:
     def _check(self, password: str, known: str | None) -> bool:
         if not self._nobody:
             self._nobody = kept(secrets.token_hex(16))
-        return _is_it(password, self._nobody if known is None else known) and known is not None
+        return is_right(password, self._nobody if known is None else known) and known is not None
+
+
+def generated() -> str:
+    """A password of 79 bits to be copied by hand."""
+    return "-".join("".join(secrets.choice(LETTERS) for _ in range(GROUP)) for _ in range(GROUPS))
 
 
 def kept(password: str) -> str:
@@ -85,7 +93,8 @@ def kept(password: str) -> str:
     return worked_out.derive_phc_encoded(_bytes(password))
 
 
-def _is_it(password: str, known: str) -> bool:
+def is_right(password: str, known: str) -> bool:
+    """Whether a password is the one that is kept. Takes as long as `kept`."""
     try:
         Argon2id.verify_phc_encoded(_bytes(password[: MOST + 1]), known)
     except InvalidKey:

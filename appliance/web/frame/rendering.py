@@ -23,12 +23,13 @@ GROUP = "\N{NARROW NO-BREAK SPACE}"
 class Around:
     """For layout.html: what stands around every page. `languages` are code, name and the address of the page in it.
 
-    `person` is the name of who has logged in, else "".
+    `person` is the name of who has logged in, else ""; `is_open` whether there are pages for who has not.
     """
 
     site_name: str
     path: str
     person: str
+    is_open: bool
     languages: tuple[tuple[str, str, str], ...]
 
 
@@ -70,7 +71,7 @@ def html(request: web.Request, template: str, page: Any, status: int = 200) -> w
     frame = request.app[FRAME]
     languages = tuple((code, name, _in_language(request, code)) for code, name in LANGUAGES.items())
     person = request[SESSION].name if SESSION in request else ""
-    around = Around(frame.site_name, request.path, person, languages)
+    around = Around(frame.site_name, request.path, person, frame.is_open, languages)
     text = environment(frame.package, language_of(request)).get_template(template).render(page=page, around=around)
     response = web.Response(text=text, status=status, content_type="text/html")
     response.headers["Cache-Control"] = "no-store"

@@ -5,69 +5,31 @@ page gets fewer and larger events instead of a backlog. The cursor travels as th
 `Last-Event-ID` or in the address; one of another edition gets all rows, as does a page whose edition ends.
 """
 
-import asyncio
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from aiohttp import web
 
+from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import count, render
 from appliance.web.parts import PACKAGE, PARTS, Parts
+from appliance.web.streams import stream
 from appliance.web.views.live import MOST_ROWS, MeterRow, meter_row, status_area
 
-INTERVAL_S = 1.0
 # A page that hears nothing for longer than this takes the line for dead.
 HEARTBEAT_S = 5.0
 # Rates fall without any message: all rows are compared again so often.
 REFRESH_S = 60.0
-WRITE_TIMEOUT_S = 20.0
-MAX_STREAMS = 64
 
 
-@dataclass
-class Streams:
-    """The open streams of the site."""
-
-    closing: asyncio.Event = field(default_factory=asyncio.Event)
-    open: int = 0
-
-
-STREAMS = web.AppKey("STREAMS", Streams)
-
-
+@readers
 async def view(request: web.Request) -> web.StreamResponse:
     """Events until the page leaves or the site stops."""
-    streams = request.app[STREAMS]
-    if streams.open >= MAX_STREAMS:
-        raise web.HTTPServiceUnavailable
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = "text/event-stream"
     page = _Page(request.app[PARTS], language_of(request), _cursor(request))
-    streams.open += 1
-    try:
-        await response.prepare(request)
-        while not streams.closing.is_set():
-            if event := page.event(asyncio.get_running_loop().time()):
-                async with asyncio.timeout(WRITE_TIMEOUT_S):
-                    await response.write(event)
-            await _pause(streams.closing)
-    except (ConnectionError, TimeoutError):
-        # The page left, or no longer reads.
-        pass
-    finally:
-        streams.open -= 1
-    return response
-
-
-async def _pause(closing: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(INTERVAL_S):
-            await closing.wait()
-    except TimeoutError:
-        pass
+    return await stream(request, page.event)
 
 
 def _cursor(request: web.Request) -> tuple[str, int]:
@@ -95,7 +57,7 @@ class _Page:
         self._beat_at_s = 0.0
         self._refresh_at_s = math.inf
 
-    def event(self, now_s: float) -> bytes:
+    async def event(self, now_s: float) -> bytes:
         """The next event, empty if there is nothing to tell yet."""
         parts, ledger = self._parts, self._parts.store.ledger
         times = parts.times

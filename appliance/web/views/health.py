@@ -12,10 +12,12 @@ from aiohttp import web
 from appliance import __version__
 from appliance.model import ReceiverState
 from appliance.supervisor import Health
+from appliance.web.frame.guard import everybody
 from appliance.web.parts import PARTS, Parts
 from appliance.web.views.live import LONGEST_SOURCE
 
 
+@everybody
 async def view(request: web.Request) -> web.Response:
     """The overall state is that of the worst part."""
     body = describe(request.app[PARTS])

@@ -11,6 +11,7 @@ from appliance.model import ReceiverState
 from appliance.store.ledger import Meter
 from appliance.store.retention import FULL, OVER
 from appliance.store.writer import Store
+from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import Shown, Times
@@ -136,6 +137,7 @@ SORTS: dict[str, tuple[str, Callable[[Meter, float], float]]] = {
 }
 
 
+@readers
 async def view(request: web.Request) -> web.Response:
     """The page."""
     sort = request.query.get("sort", "")

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from appliance import __version__
 from appliance.clock import Source
 from appliance.model import STATES, ReceiverState
+from appliance.web.frame.guard import everybody
 from appliance.web.parts import Parts
 
 PREFIX = "meter_appliance_"
@@ -29,6 +30,7 @@ CLOCK_SOURCES = (*get_args(Source), "estimate")
 REGISTRY = web.AppKey("REGISTRY", CollectorRegistry)
 
 
+@everybody
 async def view(request: web.Request) -> web.Response:
     """All metrics, in the text format that the scraper asks for."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -15,12 +15,14 @@ from appliance.sync.assignments import MOST_LINE_BYTES
 from appliance.sync.gate import Busy, Gate
 from appliance.sync.pull import Pull
 from appliance.web.bodies import BODIES, NO_KEY, Refused
+from appliance.web.frame.guard import everybody
 from appliance.web.parts import PARTS
 
 WRITE_S = 60.0
 BUSY_S = 10
 
 
+@everybody
 async def offer(request: web.Request) -> web.Response:
     """Whose readings these are, and the nonce for a request."""
     try:
@@ -31,6 +33,7 @@ async def offer(request: web.Request) -> web.Response:
         return _not_now(fault).response()
 
 
+@everybody
 async def view(request: web.Request) -> web.StreamResponse:
     """What waits, to whom it may concern."""
     try:

@@ -11,9 +11,11 @@ from appliance.errors import StoreError
 from appliance.sync.assignments import MOST_LINE_BYTES
 from appliance.sync.gate import told
 from appliance.web.bodies import BODIES, NO_KEY, Refused
+from appliance.web.frame.guard import everybody
 from appliance.web.parts import PARTS
 
 
+@everybody
 async def view(request: web.Request) -> web.Response:
     """What became of the lines."""
     try:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance.config import DATA
+from appliance.web.frame.guard import everybody
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS
 
@@ -22,6 +23,7 @@ class WrongPage:
     wrong: tuple[str, ...]
 
 
+@everybody
 async def view(request: web.Request) -> web.Response:
     """What is wrong, and what to do."""
     parts = request.app[PARTS]

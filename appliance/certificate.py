@@ -1,9 +1,10 @@
-"""A certificate that the aggregator signs itself, for a network without a CA: appliances are given it to pin.
+"""A certificate that a server signs itself: the aggregator's, for a network without a CA, and an appliance's.
 
-tls/certificate.pem    to be copied to the appliances
+tls/certificate.pem    to be copied to who verifies: appliances pin the aggregator's
 tls/key.pem            which only its owner reads
 """
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -24,18 +25,18 @@ LASTS = timedelta(days=20 * 365)
 SINCE = timedelta(days=365)
 
 
-def make_certificate(directory: Path, name: str, now: datetime | None = None) -> None:
-    """Make the files for a host name or an address by which appliances reach the aggregator.
+def make_certificate(directory: Path, *names: str, now: datetime | None = None) -> None:
+    """Make the files for the host names or addresses by which the server is reached.
 
-    Raises UsageError when it is neither, OSError.
+    Raises UsageError for one that is neither, OSError.
     """
     now = now or datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     try:
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        reached_by = x509.SubjectAlternativeName([_general_name(name)])
-    except ValueError:
-        raise UsageError(f"--name {name!r:.80} is no host name or address", "Say how appliances reach it.") from None
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+        reached_by = x509.SubjectAlternativeName([_general_name(name) for name in names])
+    except ValueError as fault:
+        raise UsageError(f"{str(fault)!r:.80} is no host name or address", "Say how it is reached.") from None
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -57,10 +58,9 @@ def make_certificate(directory: Path, name: str, now: datetime | None = None) ->
 
 
 def _general_name(name: str) -> x509.GeneralName:
-    try:
+    with contextlib.suppress(ValueError):
         return x509.IPAddress(ip_address(name))
-    except ValueError:
-        labels = name.split(".")
-        if len(name) > 64 or not all(0 < len(label) < 64 and label.replace("-", "a").isalnum() for label in labels):
-            raise ValueError(name) from None
-        return x509.DNSName(name)
+    labels = name.split(".")
+    if len(name) > 64 or not all(0 < len(label) < 64 and label.replace("-", "a").isalnum() for label in labels):
+        raise ValueError(name)
+    return x509.DNSName(name)
