@@ -96,7 +96,8 @@ class Appliances:
                 await _add_key(connection, number, 1, key, line, now_utc_ms)
             else:
                 number = known.appliance_id
-                await connection.execute(update(appliance).where(appliance.c.appliance_id == number).values(told))
+                if (known.name, known.version) != (told["name"], told["version"]):
+                    await connection.execute(update(appliance).where(appliance.c.appliance_id == number).values(told))
             if has_token:
                 await _set(connection, number, APPROVED, now_utc_ms)
                 await audit.note(connection, now_utc_ms, audit.TOKEN, audit.APPROVED, statement["appliance"])

@@ -1,6 +1,7 @@
 """`appliance aggregator pull`: fetches what waits at appliances, one address after the other."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -10,24 +11,27 @@ from appliance.aggregator.names import grouped
 from appliance.aggregator.pulling import Fetched, Puller
 from appliance.aggregator.server import opened
 from appliance.aggregator.visiting import Visitor, check_address
-from appliance.errors import NotDelivered
+from appliance.errors import NotDelivered, UsageError
+from appliance.sync.identity import NAME_DIGITS
 
 HINT = "What waits there stays there. See to these, and pull again; the others are done."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes, beside the aggregator's directory."""
-    words = "address of an appliance's page, such as https://meters-7.example.org or http://10.8.0.7:8080"
-    parser.add_argument("addresses", nargs="+", metavar="URL", help=words)
+    words = (
+        "address of an appliance's page, such as http://10.8.0.7:8080; followed by = and its identity where that is"
+        " known: what is assigned to it is sent only there, by https"
+    )
+    parser.add_argument("places", nargs="+", metavar="URL[=IDENTITY]", help=words)
     words = "file (PEM) with the certificates to trust in place of those that the system knows"
     parser.add_argument("--certificate", type=Path, metavar="FILE", help=words)
 
 
 async def run(arguments: argparse.Namespace) -> None:
     """Pull. Raises UsageError, NotDelivered, sqlalchemy.exc.SQLAlchemyError, OSError."""
-    for address in arguments.addresses:
-        check_address(address)
-    if any(address.startswith("http://") for address in arguments.addresses):
+    places = [_place(place) for place in arguments.places]
+    if any(address.startswith("http://") for address, _ in places):
         sys.stderr.write("Over plain http whoever is on the way can read what comes; what is assigned is not sent.\n")
     failed = []
     async with opened(arguments.directory) as database:
@@ -35,8 +39,8 @@ async def run(arguments: argparse.Namespace) -> None:
         async with Visitor(arguments.certificate) as visitor:
             puller = Puller(database, key, visitor, utc_ms)
             try:
-                for address in arguments.addresses:
-                    fetched = await puller.pull(address)
+                for address, expected in places:
+                    fetched = await puller.pull(address, expected)
                     sys.stdout.write(f"{address}: {_printable(in_words(fetched))}\n")
                     sys.stdout.flush()
                     if fetched.words:
@@ -45,8 +49,18 @@ async def run(arguments: argparse.Namespace) -> None:
                 await puller.ingest.refusals.write()
     if failed:
         some = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
-        words = f"{len(failed)} of {len(arguments.addresses)} addresses are not done: {some}"
+        words = f"{len(failed)} of {len(places)} addresses are not done: {some}"
         raise NotDelivered(words, HINT)
+
+
+def _place(text: str) -> tuple[str, str]:
+    """An address, and the identity of who is there, "" if that is not said. Raises UsageError."""
+    address, _, identity = text.partition("=")
+    check_address(address)
+    if identity and not re.fullmatch(f"[0-9a-f]{{{NAME_DIGITS}}}", identity):
+        hint = f"Copy it from 'appliance aggregator list', as {NAME_DIGITS} digits without spaces."
+        raise UsageError(f"{identity!r:.60} is no identity of an appliance", hint)
+    return address, identity
 
 
 def in_words(fetched: Fetched) -> str:

@@ -62,20 +62,25 @@ class Puller:
         self._visitor = visitor
         self._now_utc_ms = now_utc_ms
 
-    async def pull(self, address: str) -> Fetched:
-        """Fetch all that waits at an address. Raises SQLAlchemyError, OSError; what was stored until then stays."""
+    async def pull(self, address: str, expected: str = "") -> Fetched:
+        """Fetch all that waits at an address, where the appliance `expected` is, or any if that is not known.
+
+        Raises SQLAlchemyError, OSError; what was stored until then stays.
+        """
         fetched = Fetched()
         try:
             async with asyncio.timeout(PULL_S):
-                await self._pull(address.rstrip("/"), fetched)
+                await self._pull(address.rstrip("/"), expected, fetched)
         except NotPulled as fault:
             fetched.words = str(fault)
         except TimeoutError:
             fetched.words = f"more comes than can be fetched in {PULL_S / 60:g} min: pull again"
         return fetched
 
-    async def _pull(self, address: str, fetched: Fetched) -> None:
+    async def _pull(self, address: str, expected: str, fetched: Fetched) -> None:
         fetched.identity, nonce = await self._visitor.offer(address)
+        if expected not in ("", fetched.identity):
+            raise NotPulled(f"another appliance is there than {expected}")
         answer = await self._post(address, fetched.identity, _Round(nonce), introduce=True)
         await self._meet(answer)
         fetched.standing = await standing(self._database, fetched.identity)
@@ -84,7 +89,8 @@ class Puller:
                 raise NotPulled("it does not say who it is, or what it says is not signed by its key")
             return
         following = _Round(answer.nonce)
-        if address.startswith("https://") and (line := await self._lists.line(fetched.identity)):
+        # Who answers may say to be any appliance: what is assigned goes only where that is known from elsewhere.
+        if expected and address.startswith("https://") and (line := await self._lists.line(expected)):
             following.lines.append(line)
         known: set[bytes] = set()
         while True:

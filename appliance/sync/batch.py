@@ -17,6 +17,7 @@ MOST_BYTES = 8 << 20
 MOST_ROWS = 50_000
 MOST_METERS = 20_000
 MOST_PARTS = 1_000
+MOST_KNOTS = 128
 MOST_DETAIL_BYTES = 4_096
 MOST_POSITION = 8
 # Numbers beyond this are not the same to every reader of JSON.

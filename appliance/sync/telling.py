@@ -8,7 +8,7 @@ from appliance.store.outgoing import Outgoing, Row
 from appliance.sync.batch import NO_READINGS, NO_RECEPTIONS, Happened, Knot, Meter, Part, Readings, Receptions
 from appliance.timeline import Timeline, boot_of, ms_of, stamp
 
-MOST_KNOTS = 64
+ENOUGH_KNOTS = 64
 
 
 def meters_of(rows: Outgoing) -> tuple[tuple[Meter, ...], dict[int, int]]:
@@ -69,7 +69,7 @@ def knots(timeline: Timeline, boot: int, first_ms: int, last_ms: int) -> tuple[K
         middle = _knot(timeline, boot, (low.ms + high.ms) // 2)
         even_ms = low.utc_ms + (middle.ms - low.ms) * (high.utc_ms - low.utc_ms) // (high.ms - low.ms)
         bends = abs(even_ms - middle.utc_ms) > 1 and middle.ms > low.ms
-        if bends and len(known) + len(open_spans) < MOST_KNOTS:
+        if bends and len(known) + len(open_spans) < ENOUGH_KNOTS:
             open_spans += [(middle, high), (low, middle)]
         else:
             known.append(high)

@@ -18,6 +18,7 @@ from appliance.sync.batch import (
     LIMIT,
     MOST_BYTES,
     MOST_DETAIL_BYTES,
+    MOST_KNOTS,
     MOST_METERS,
     MOST_PARTS,
     MOST_PAYLOAD_BYTES,
@@ -224,7 +225,9 @@ def _happened(record: list[Any], meters: int) -> Happened:
 
 
 def _clock(record: list[list[Any]]) -> tuple[Knot, ...]:
-    clock = tuple(Knot(*_list(knot)) for knot in _list(record))
+    if len(_list(record)) > MOST_KNOTS:
+        raise ValueError(f"{len(record)} knots of a clock, at most {MOST_KNOTS}")
+    clock = tuple(Knot(*_list(knot)) for knot in record)
     for knot in clock:
         _whole(knot.ms, 0, MS_LIMIT)
         _whole(knot.utc_ms, 0, MS_LIMIT)

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.aggregator import pulling, visiting
 from appliance.aggregator.assignments import AssignmentLists
-from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.pull_command import in_words
 from appliance.aggregator.pulling import Fetched, Puller
 from appliance.aggregator.visiting import Visitor, check_address
 from appliance.assignment import Assignment
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.errors import UsageError
 from appliance.store.writer import Store
 from appliance.sync.courier import About

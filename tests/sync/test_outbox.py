@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,29 @@ async def test_a_torn_receipt_is_none(box: Box) -> None:
         assert list(outbox.waiting) == [first, second]
         assert outbox.accept([lines[1], lines[1]], KEYS) == [True, False]
         assert list(opened_outbox(box).waiting) == [first]
+
+
+async def test_receipts_find_room_where_there_is_none(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with box.store() as store:
+        outbox = opened_outbox(box)
+        for _ in range(2):
+            box.hear(store, 16)
+            await sealed(outbox, store)
+        spare = box.directory / "outbox" / ".spare"
+        assert spare.stat().st_size == module.SPARE_BYTES
+        first = next(iter(outbox.waiting))
+        opened = Path.open
+
+        def full(path: Path, mode: str = "r", *more: Any) -> Any:
+            if mode == "ab" and spare.exists():
+                raise OSError(ENOSPC, "No space left on device", str(path))
+            return opened(path, mode, *more)
+
+        monkeypatch.setattr(Path, "open", full)
+        assert outbox.accept([receipt(box, first)], KEYS) == [True]
+        assert not (box.directory / "outbox" / first.file).exists()
+        # The file that went has made room for it again.
+        assert spare.exists()
 
 
 @pytest.mark.parametrize("place", [0, 100, -2])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.sync.batch import MOST_BYTES, MOST_PAYLOAD_BYTES, Batch, Knot, Meter, utc_ms
+from appliance.sync.batch import MOST_BYTES, MOST_KNOTS, MOST_PAYLOAD_BYTES, Batch, Knot, Meter, utc_ms
 from appliance.sync.envelope import Refused
 from appliance.sync.pack import pack
 from appliance.sync.unpack import unpack
@@ -48,6 +48,13 @@ def test_time_between_knots() -> None:
     ]  # fmt: skip
     late = (Knot(100, 5000, 1, "ntp"),)
     assert utc_ms(late, [0, 100, 200]) == [4900, 5000, 5100]
+
+
+def test_a_clock_has_so_many_knots_at_most() -> None:
+    knots = tuple(Knot(ms, UTC_MS + ms, 1, "ntp") for ms in range(MOST_KNOTS + 1))
+    (part,) = batch().parts
+    assert unpack(pack(batch(parts=(replace(part, clock=knots[1:]),)))).parts[0].clock == knots[1:]
+    assert refused(pack(batch(parts=(replace(part, clock=knots),)))) == "bad_content"
 
 
 def test_a_bomb_is_not_unpacked() -> None:
