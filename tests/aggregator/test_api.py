@@ -132,7 +132,7 @@ async def test_each_line_has_its_own_fate(database: Database, centre: Centre) ->
     assert told[3] == {"waiting": [1, 2], "kept": True}
     asked = {"appliance": sender.identity, "batches": [[1, n] for n in (4, 3, 9, 1)]}
     *found, answer = await centre.post("receipts", json.dumps(asked).encode(), sender.identity)
-    assert [receipt(line).sequence for line in found] == [4, 3, 1]
+    assert [receipt(line).sequence for line in found] == [1, 3, 4]
     assert answer == {"answer": "approved"}
 
 

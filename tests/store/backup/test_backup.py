@@ -304,11 +304,11 @@ def test_where_a_backup_cannot_go(machine: Path, data: Path, capfd: pytest.Captu
 def test_a_full_disk(machine: Path, data: Path) -> None:
     script = (
         "import resource, signal, sys\nfrom appliance.cli import main\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\nsys.exit(main(sys.argv[1:]))"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\nsys.exit(main(sys.argv[1:]))"
     )
     options = [machine / "b", "--config", machine / "appliance.toml", "--passphrase-file", machine / "secret"]
     with segment_path(data, 9).open("wb") as file:
-        file.write(bytes(100_000))
+        file.write(bytes(600_000))
     done = subprocess.run(
         [sys.executable, "-c", script, "backup", *map(str, options)], capture_output=True, text=True, timeout=60
     )
