@@ -126,7 +126,7 @@ OF_A_MONTH: dict[str, Question] = {
 OF_YEARS: dict[str, Question] = {
     "series over a year": _series(365),
     "series over two years": _series(729),
-    "reception by day, half a year": _receptions(189, DAY_MS),
+    "reception by day, 99 days": _receptions(99, DAY_MS),
     "months of two years": lambda history, made, n: queries.months(
         history, made.meter(n), _day(made, 729).date(), _day(made, 1).date(), UTC
     ),

@@ -18,11 +18,12 @@ from appliance.store import catalogue
 from appliance.store.heard import running
 from appliance.store.history import History, View
 from appliance.store.rows import BREAKS, SUSPECT, MeterRow
-from appliance.store.schema import segment_path
+from appliance.store.schema import LIVE, segment_path
 from appliance.timeline import BOOT_SHIFT, Timeline
 
 HOUR_MS = 3_600_000
 HOURS = 24
+_END = 1 << 62
 # Anyone can transmit any ID: of more meters those heard last are told of.
 MOST_METERS = 2_000
 MOST_BREAKS = 200
@@ -39,12 +40,20 @@ SELECT m.value, h.place,
     EXISTS (SELECT 1 FROM reception WHERE meter = m.value AND at >= h.begin AND at < h.until)
 FROM json_each(?1) AS m CROSS JOIN hour AS h WHERE h.until IS NOT NULL
 """
-_READINGS = f"SELECT meter, at, consumption FROM reading WHERE id > ? AND NOT flags & {SUSPECT} AND at >= ? ORDER BY id"
+# The last of each meter in an hour: among these ids all rows of the hour are, and others.
+_READINGS = (
+    "SELECT meter, consumption, max(at) FROM reading "
+    f"WHERE id >= ? AND id < ? AND at >= ? AND at < ? AND NOT flags & {SUSPECT} GROUP BY meter"
+)
+_FROM_ID = "SELECT id, at FROM reading WHERE id >= ? ORDER BY id LIMIT 1"
+# Receivers lag behind each other: rows are in the order of their stamps but for less than this.
+LAG_MS = 120_000
 _RECEPTIONS = "SELECT meter, at FROM reception WHERE id > ? AND at >= ?"
 _LAST_ID = "SELECT max(id) FROM (SELECT max(id) AS id FROM reading UNION ALL SELECT max(id) FROM reception)"
 _BREAKS = (
     "SELECT number, meter, at, kind, detail FROM event "
-    f"WHERE kind IN ({', '.join(repr(kind) for kind in BREAKS)}) AND at >= ? AND meter IS NOT NULL LIMIT {MOST_BREAKS}"
+    f"WHERE kind IN ({', '.join(repr(kind) for kind in BREAKS)}) AND at >= ? AND meter IS NOT NULL "
+    f"ORDER BY at DESC LIMIT {MOST_BREAKS}"
 )
 
 
@@ -67,7 +76,7 @@ class Day(NamedTuple):
 
 @dataclass(slots=True)
 class _Course:
-    """A meter: registers at the end of each hour by what was sealed, -1 for none; hours heard; when it was last.
+    """A meter: registers at the end of each hour by what was sealed, -1 for none; hours heard; the last, by a stamp.
 
     `used` is what came out of it last, None when that is not true any more.
     """
@@ -101,7 +110,8 @@ class LastDay:
     """Answers for one `History`, and remembers of it what the next answer needs. Not to be shared by threads."""
 
     def __init__(self) -> None:
-        self._of: tuple[object, ...] = ()
+        self._of: list[int] = []
+        self._first_ms = 0
         self._timeline: Timeline | None = None
         self._stamps: list[int] = []
         self._courses: dict[int, _Course] = {}
@@ -118,11 +128,11 @@ class LastDay:
     def _answer(self, view: View, now_ms: int) -> list[Day]:
         rows = catalogue.meters(view.catalogue)[-MOST_METERS:]
         first_ms = (now_ms // HOUR_MS - HOURS + 1) * HOUR_MS
-        of = (first_ms, [row.number for row in view.sealed], [row.number for row in view.past])
-        is_missed = view.live_to > self._last_id
-        if of != self._of or view.timeline is not self._timeline or is_missed:
+        of = [row.number for row in view.sealed]
+        is_other = of != self._of or view.timeline is not self._timeline or view.live_to > self._last_id
+        if is_other or first_ms != self._first_ms:
             self._begin(view, rows, first_ms)
-            self._of, self._timeline = of, view.timeline
+            self._of, self._timeline, self._first_ms = of, view.timeline, first_ms
         self._read_on(view)
         breaks, heard_now = self._breaks(view), self._heard_now(view, rows)
         return [self._day(row, breaks.get(row.number, ()), heard_now.get(row.number, 0)) for row in rows]
@@ -133,6 +143,7 @@ class LastDay:
         self._stamps = [1 << BOOT_SHIFT, *map(view.timeline.stamp_at, utc_ms[1:])]
         self._courses = {row.number: _Course() for row in rows}
         self._recent = [{} for _ in range(HOURS + 1)]
+        _read_ahead(view.history.directory / LIVE)
         self._last_id = view.live_to
         known = json.dumps(list(self._courses))
         begins = [row.from_at for row in view.sealed]
@@ -155,25 +166,41 @@ class LastDay:
 
     def _read_on(self, view: View) -> None:
         """Take what came since."""
-        low = high = 0
-        now: dict[int, int] = {}
-        last: dict[int, int] = {}
-        # A meter's readings have ids in the order of their stamps.
-        for number, at, consumption in view.live.execute(_READINGS, (self._last_id, 1 << BOOT_SHIFT)):
-            if not low <= at < high:
-                place = self._place(at)
-                now, low, high = self._recent[place], self._stamps[place], self._stamps[place + 1]
-            now[number] = consumption
-            last[number] = at
-        for number, at in last.items():
-            course = self._course(number)
-            course.used, course.last_at = None, max(course.last_at, at)
+        end = view.live.execute(_LAST_ID).fetchone()[0] or 0
+        first = self._id_from(view, self._last_id + 1, end + 1, self._stamps[1] - LAG_MS)
+        for place in range(HOURS + 1):
+            # Of the hour before the first nothing counts but how it ended; of the last, all that came.
+            low, high = self._stamps[place], self._stamps[place + 1] if place < HOURS else _END
+            begin = self._last_id + 1 if place == 0 else first
+            first = self._id_from(view, first, end + 1, high - LAG_MS)
+            until = self._id_from(view, first, end + 1, high + LAG_MS)
+            for number, consumption, at in view.live.execute(_READINGS, (begin, until, low, high)):
+                self._recent[place][number] = consumption
+                course = self._course(number)
+                course.used, course.last_at = None, max(course.last_at, at)
+        last_at = bit = 0
         for number, at in view.live.execute(_RECEPTIONS, (self._last_id, self._stamps[1])):
-            self._course(number).heard |= 1 << self._place(at)
-        self._last_id = max(self._last_id, view.live.execute(_LAST_ID).fetchone()[0] or 0)
+            if at != last_at:
+                last_at, bit = at, 1 << self._place(at)
+            self._course(number).heard |= bit
+        self._last_id = max(self._last_id, end)
+
+    def _id_from(self, view: View, low: int, high: int, at: int) -> int:
+        """An id from `low` to `high` such that the readings before it have stamps before `at`, but for their lag."""
+        while low < high:
+            middle = (low + high) // 2
+            row = view.live.execute(_FROM_ID, (middle,)).fetchone()
+            if row is None or row[1] >= at:
+                high = middle
+            else:
+                low = row[0] + 1
+        return low
 
     def _course(self, number: int) -> _Course:
-        return self._courses.setdefault(number, _Course())
+        course = self._courses.get(number)
+        if course is None:
+            course = self._courses[number] = _Course()
+        return course
 
     def _place(self, at: int) -> int:
         """The hour that a stamp is in."""
@@ -188,9 +215,11 @@ class LastDay:
 
     def _breaks(self, view: View) -> dict[int, list[_Break]]:
         """What happened to registers, by meter."""
-        rows = view.catalogue.execute(_BREAKS, (self._stamps[1],)).fetchall()
+        # What is told of may be long before the reading that shows it: the meter may have been silent in between.
+        low = view.timeline.stamp_at(self._first_ms - HOURS * HOUR_MS)
+        rows = view.catalogue.execute(_BREAKS, (low,)).fetchall()
         # The live database is committed before the catalogue: of a reading that is there the event is too.
-        rows += view.live.execute(_BREAKS, (self._stamps[1],)).fetchall()
+        rows += view.live.execute(_BREAKS, (low,)).fetchall()
         found: dict[int, list[_Break]] = {}
         for _, number, at, kind, detail in sorted({row[0]: row for row in rows}.values()):
             told = json.loads(detail)
@@ -215,8 +244,7 @@ class LastDay:
                 registers[hour] = latest
         lacking: dict[int, int] = {}
         for one in breaks:
-            # It is told of before the reading that shows it, perhaps by an hour.
-            later = range(max(1, one.hour), HOURS + 1)
+            later = range(one.hour, HOURS + 1)
             shows = (n for n in later if abs(registers[n] - one.after) <= abs(registers[n] - one.before))
             hour = next(shows, HOURS)
             lacking[hour] = lacking.get(hour, 0) + one.lacking

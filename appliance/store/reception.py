@@ -15,7 +15,7 @@ from appliance.store.rows import QUARTER_MS, MeterKey, Reception
 from appliance.timeline import ms_of
 
 MOST_BUCKETS = 800
-LONGEST_RECEPTION_MS = 190 * 86_400_000
+LONGEST_RECEPTION_MS = 100 * 86_400_000
 LONGEST_QUARTERS_MS = 4 * 86_400_000
 _NO_LEVEL = -30_000
 # A quarter of an hour belongs to the bucket in which its middle lies, since it was cut by the clock as known then.
@@ -54,7 +54,7 @@ class Heard:
 
 
 def receptions(history: History, meter: MeterKey, edges: Sequence[int]) -> list[Heard]:
-    """How a meter was heard between each of some instants and the next; at most 800, the last 190 days of them.
+    """How a meter was heard between each of some instants and the next; at most 800, the last 100 days of them.
 
     Raises sqlite3.Error.
     """

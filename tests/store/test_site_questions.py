@@ -120,7 +120,7 @@ def test_how_a_meter_was_heard(acts: ACT, fixed: list[bool], imported: int, step
     with lived(acts, fixed, imported) as history, contextlib.closing(history.history()) as asked:
         end = (end_of(history) // step_ms + 1) * step_ms
         for meter in range(1, METERS + 1):
-            edges = [end - n * step_ms for n in range(40, -1, -1)]
+            edges = [end - n * step_ms for n in range(30, -1, -1)]
             found = receptions(asked, key(meter), edges)
             assert [(one.from_ms, one.to_ms) for one in found] == list(pairwise(edges))
             for one in found:
