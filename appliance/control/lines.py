@@ -183,17 +183,17 @@ def _value(kind: str, name: str, value: Any) -> Any:
         return tuple(_number(name, number) for number in value)
     if name == "bursts" and isinstance(value, list) and len(value) <= MOST_BURSTS:
         return tuple(Burst(**{f.name: _value("burst", f.name, one[f.name]) for f in fields(Burst)}) for one in value)
-    if kind == "surveyed" and name == "meters" and sum(map(len, value.values())) <= MOST_METERS:
-        return {
-            protocol: tuple(_count("meter_id", one) for one in ids)
-            for protocol, ids in value.items()
-            if _PROTOCOL.fullmatch(protocol)
-        }
+    if name == "meters" and kind == "surveyed":
+        if sum(map(len, value.values())) > MOST_METERS or not all(map(_PROTOCOL.fullmatch, value)):
+            raise ValueError("meters are at most a thousand IDs by protocol")
+        return {protocol: tuple(_count("meter_id", one) for one in ids) for protocol, ids in value.items()}
     if name == "state" and value in _STATES[kind]:
         return value
     if name in ("command", "reason", "detail", "name", "outcome") and isinstance(value, str):
         return " ".join("".join(c if c.isprintable() else " " for c in value).split())[:LONGEST_TEXT]
-    if name == "bias_tee" and isinstance(value, bool):
+    if name == "bias_tee":
+        if not isinstance(value, bool):
+            raise ValueError(f"bias_tee is {value!r:.40}, expected true or false")
         return value
     if value is None and name in ("id", "gain_db", "noise_floor_dbfs", "meter_id"):
         return None

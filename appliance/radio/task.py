@@ -110,21 +110,19 @@ class Radio:
         )
         log.debug("radio=%s pid=%d started", self._receiver.name, child.pid)
         errors = asyncio.create_task(self._read_errors(cast(asyncio.StreamReader, child.stderr)))
-        silent = False
+        why = "it was stopped"
         self.controls.started(child.stdin)
         try:
             silent = await self._read_lines(cast(asyncio.StreamReader, child.stdout), report)
+            why = f"no line for {self._receiver.silence_s:g} s" if silent else ""
         finally:
-            dead = child.returncode is not None
             await self._end(child, errors, report)
-            why = self._last_error or _exit_in_words(child.returncode) if dead else "it was stopped"
+            why = why or self._last_error or _exit_in_words(child.returncode)
             self.controls.ended(why)
-        if silent:
-            self._lost(f"no line for {self._receiver.silence_s:g} s")
-        if child.returncode == 0 and self._state == "ended":
+        if not silent and child.returncode == 0 and self._state == "ended":
             report("the recording has ended")
             return
-        self._lost(self._last_error or _exit_in_words(child.returncode))
+        self._lost(why)
 
     def _lost(self, reason: str) -> None:
         self._state, self._reason = "retrying", reason

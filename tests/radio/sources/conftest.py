@@ -47,10 +47,10 @@ def start(stand_in: dict[str, str]) -> Iterator[Start]:
     """Starts `appliance` with these arguments and STAND_IN_… settings; ended with the test."""
     started = []
 
-    def run(*arguments: object, **settings: object) -> subprocess.Popen[str]:
+    def run(*arguments: object, stdin: int = subprocess.DEVNULL, **settings: object) -> subprocess.Popen[str]:
         environment = stand_in | {f"STAND_IN_{name.upper()}": str(value) for name, value in settings.items()}
         command = [sys.executable, "-W", "error", "-m", "appliance", *map(str, arguments)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": stdin}
         process = subprocess.Popen(command, env=environment, text=True, **pipes)
         started.append(process)
         return process

@@ -8,8 +8,11 @@
  *   STAND_IN_OPEN_HANGS    rtlsdr_open never returns         STAND_IN_CONSTANT     every code is this
  *   STAND_IN_UNPLUG_AFTER, STAND_IN_STALL_AFTER, STAND_IN_HANG_AFTER, STAND_IN_ERROR_AFTER
  *                          what happens after so many transfers; a stall heeds rtlsdr_cancel_async, a hang does not
+ *   STAND_IN_SET_HANGS     rtlsdr_set_center_freq never returns while it sends
+ *   STAND_IN_SET_ERROR     what it returns then
  *   STAND_IN_ODD_AT        this transfer is 1001 bytes long  STAND_IN_EMPTY_AT     this one is NULL, of 0 bytes
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-typedef struct { int index, running, cancel, gain, manual, ppm; uint32_t rate, center; } rtlsdr_dev_t;
+typedef struct { int index, running, cancel, gain, manual, ppm; uint32_t rate, center; pthread_t reader; } rtlsdr_dev_t;
 typedef void (*read_cb)(unsigned char *, uint32_t, void *);
 
 static const char *text(const char *name) { const char *v = getenv(name); return v && *v ? v : NULL; }
@@ -78,16 +81,25 @@ int rtlsdr_close(rtlsdr_dev_t *dev)
 	return 0;
 }
 
-int rtlsdr_set_center_freq(rtlsdr_dev_t *dev, uint32_t hz) { dev->center = hz; note("center", hz); return 0; }
+/* libusb refuses to talk to a device from the thread that handles its events. */
+static int refused(rtlsdr_dev_t *dev) { return dev->running && pthread_equal(pthread_self(), dev->reader) ? -6 : 0; }
+int rtlsdr_set_center_freq(rtlsdr_dev_t *dev, uint32_t hz)
+{
+	if (refused(dev)) return -6;
+	if (dev->running && text("STAND_IN_SET_HANGS")) for (;;) sleep(1);
+	if (dev->running && number("STAND_IN_SET_ERROR", 0)) return (int)number("STAND_IN_SET_ERROR", 0);
+	dev->center = hz; note("center", hz); return 0;
+}
 uint32_t rtlsdr_get_center_freq(rtlsdr_dev_t *dev) { return dev->center; }
 int rtlsdr_set_freq_correction(rtlsdr_dev_t *dev, int ppm)
 {
+	if (refused(dev)) return -6;
 	if (dev->ppm == ppm) return -2;
 	dev->ppm = ppm; note("ppm", ppm); return 0;
 }
 int rtlsdr_get_freq_correction(rtlsdr_dev_t *dev) { return dev->ppm; }
 int rtlsdr_get_tuner_type(rtlsdr_dev_t *dev) { return 5; }
-int rtlsdr_set_tuner_gain(rtlsdr_dev_t *dev, int gain) { dev->gain = gain; note("gain", gain); return 0; }
+int rtlsdr_set_tuner_gain(rtlsdr_dev_t *dev, int gain) { if (refused(dev)) return -6; dev->gain = gain; note("gain", gain); return 0; }
 int rtlsdr_get_tuner_gain(rtlsdr_dev_t *dev) { return dev->manual ? dev->gain : 0; }
 int rtlsdr_get_tuner_gains(rtlsdr_dev_t *dev, int *gains)
 {
@@ -131,6 +143,7 @@ int rtlsdr_read_async(rtlsdr_dev_t *dev, read_cb cb, void *ctx, uint32_t buf_num
 	double rate = (double)number("STAND_IN_RATE", dev->rate);
 	unsigned char counter = 0;
 	int result = 0;
+	dev->reader = pthread_self();
 	dev->running = 1;
 	note("read", buf_len);
 	for (long n = 0; !dev->cancel; n++) {

@@ -53,6 +53,19 @@ def test_what_is_queued_comes_out_before_the_fault():
         inbox.take(0)
 
 
+def test_what_is_discarded_counts_as_lost():
+    inbox = Inbox(1e6)
+    inbox.put(codes(10))
+    inbox.put(codes(20))
+    inbox.lose(3)
+    inbox.discard(15)
+    inbox.put(codes(10))
+    inbox.put(codes(10))
+    inbox.put(codes(10))
+    taken, lost = inbox.take(0)
+    assert (taken.size, lost) == (20, 10 + 20 + 3 + 10 + 10)
+
+
 def test_a_waiting_reader_is_woken():
     inbox = Inbox(1e6)
     threading.Timer(0.05, inbox.put, [codes(10)]).start()

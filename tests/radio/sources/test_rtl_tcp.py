@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from appliance.errors import SourceLost, SourceUnavailable, UsageError
-from appliance.radio.sources import SourceSettings, open_source
+from appliance.radio.sources import BLOCK_SAMPLES, SourceSettings, open_source
 from appliance.radio.sources import rtl_tcp as module
 from appliance.radio.sources.samples import to_cu8
 
@@ -97,6 +97,32 @@ def test_the_settings_are_sent_as_rtl_tcp_wants_them():
         source.close()
     commands = [struct.unpack(">BI", received[at : at + 5]) for at in range(0, 35, 5)]
     assert commands == [(2, 2_400_000), (5, 2**32 - 3), (1, 912_600_155), (8, 0), (3, 1), (4, 402), (14, 1)]
+
+
+def test_what_is_set_while_it_sends_goes_to_the_server_and_what_came_before_is_dropped():
+    received = bytearray()
+    told = threading.Event()
+
+    def serve(connection):
+        connection.sendall(HEADER + CODES.tobytes())
+        while len(received) < 35 + 30:
+            received.extend(connection.recv(100))
+        connection.sendall(CODES.tobytes())
+        told.set()
+
+    with server(serve) as address:
+        source = open_source(SourceSettings(address, sample_rate_hz=1_000_000, gain_db=39))
+        assert source.gain_db == 38.6
+        assert len(next(source.blocks()).iq)
+        settings = SourceSettings(address, sample_rate_hz=1_000_000, center_hz=911_000_000, gain_db=48.9, ppm=2)
+        source.tune(settings)
+        assert (source.center_hz, source.gain_db) == (911_000_000, 49.6)
+        assert told.wait(10)
+        got, lost, _ = read_all(source)
+    commands = [struct.unpack(">BI", received[at : at + 5]) for at in range(35, 65, 5)]
+    assert commands == [(5, 2), (1, 911_000_000), (8, 0), (3, 1), (4, 496), (14, 0)]
+    assert lost >= 250_000
+    assert lost + len(got) // 2 + BLOCK_SAMPLES == len(CODES)
 
 
 @pytest.mark.parametrize(

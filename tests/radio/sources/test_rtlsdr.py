@@ -209,3 +209,63 @@ def test_a_library_that_does_not_load_is_explained(start, tmp_path, stand_in):
     assert code == 69
     assert out == ""
     assert "driver library does not load" in last_line(err)
+
+
+def asking(process, *commands):
+    """Send commands one after the other; returns the answers to those with an id, and all lines until the last."""
+    lines = []
+    for command in commands:
+        process.stdin.write(json.dumps(command) + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if lines[-1].get("id") == command["id"]:
+                break
+    return [line for line in lines if line.get("id")], lines
+
+
+def test_what_is_set_while_it_sends_reaches_the_driver_from_another_thread_than_its_readers(start, tmp_path):
+    log = tmp_path / "calls"
+    process = start("listen", "--source=rtlsdr", "--control", log=log, stdin=subprocess.PIPE)
+    wait_for(lambda: log.exists() and "read" in log.read_text())
+    before = log.read_text()
+    answers, _ = asking(
+        process,
+        {"id": 1, "set": {"center_hz": 911_000_000, "gain_db": 39, "ppm": -3}},
+        {"id": 2, "set": {"gain_db": "auto", "bias_tee": True}},
+    )
+    accepted = {"type": "set", "center_hz": 911_000_000, "ppm": -3}
+    assert answers == [
+        accepted | {"id": 1, "gain_db": 40.2, "bias_tee": False},
+        accepted | {"id": 2, "gain_db": None, "bias_tee": True},
+    ]
+    calls = log.read_text().removeprefix(before).split("\n")
+    assert calls[:4] == ["ppm -3", "center 911000000", "manual 1", "gain 402"]
+    assert calls[4:7] == ["center 911000000", "manual 0", "bias_tee 1"]
+    process.send_signal(signal.SIGTERM)
+    code, out, _ = finish(process)
+    assert code == 0
+    last = json.loads(out.splitlines()[-1])
+    assert (last["center_hz"], last["gain_db"]) == (911_000_000, None)
+    assert last["dropped_samples"] > 0
+    assert log.read_text().endswith("close 0\n")
+
+
+def test_a_dongle_that_refuses_to_be_set_is_lost_and_found_again_as_it_was(start):
+    process = start("listen", "--source=rtlsdr", "--control", set_error=-9, stdin=subprocess.PIPE)
+    answers, _ = asking(process, {"id": 1, "set": {"center_hz": 911_000_000}})
+    assert answers[0]["type"] == "refused"
+    assert "libusb error -9" in answers[0]["reason"]
+    for line in process.stdout:
+        if json.loads(line).get("center_hz") and json.loads(line)["type"] == "set":
+            break
+    assert json.loads(line)["center_hz"] == 912_600_155
+
+
+def test_a_driver_that_hangs_while_it_is_set_ends_the_process(start):
+    process = start("listen", "--source=rtlsdr", "--control", set_hangs=1, stdin=subprocess.PIPE)
+    answers, _ = asking(process, {"id": 1, "set": {"center_hz": 911_000_000}})
+    assert "did not set the dongle" in answers[0]["reason"]
+    code, _, err = finish(process)
+    assert code == 75
+    assert "Unplug the radio" in last_line(err)

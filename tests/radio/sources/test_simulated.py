@@ -1,5 +1,6 @@
 """The simulated source: paced like a dongle, by a clock that the test turns."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -9,7 +10,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.radio.simulate import BLOCK_SAMPLES, Neighbourhood
 from appliance.radio.sources import SourceSettings, open_source
-from appliance.radio.sources.simulated import SimulatedSource
+from appliance.radio.sources.simulated import AUTOMATIC_DB, SimulatedSource
 
 RATE_HZ = 1_048_576
 SETTINGS = SourceSettings("simulated", sample_rate_hz=RATE_HZ, seed=4)
@@ -68,6 +69,33 @@ def test_a_reader_that_slept_gets_the_present_and_is_told_what_it_missed() -> No
     whole = Neighbourhood(4, RATE_HZ, SETTINGS.center_hz, START).blocks(number)
     np.testing.assert_array_equal(block.iq, next(whole))
     assert next(blocks).lost == 0
+
+
+def test_it_is_received_as_it_is_set() -> None:
+    opened = source(Clock())
+    blocks = opened.blocks()
+    next(blocks)
+    opened.tune(replace(SETTINGS, center_hz=915_000_000, gain_db=39))
+    assert (opened.center_hz, opened.gain_db) == (915_000_000, 38.6)
+    block = next(blocks)
+    assert block.lost == 0
+    there = Neighbourhood(4, RATE_HZ, 915_000_000, START, gain_db=38.6 - AUTOMATIC_DB).blocks(1)
+    np.testing.assert_array_equal(block.iq, next(there))
+    opened.tune(SETTINGS)
+    here = Neighbourhood(4, RATE_HZ, SETTINGS.center_hz, START).blocks(2)
+    np.testing.assert_array_equal(next(blocks).iq, next(here))
+
+
+def test_gain_changes_what_reaches_the_converter_up_to_its_limits() -> None:
+    def level(gain_db: float | None) -> tuple[float, float]:
+        opened = open_source(replace(SETTINGS, gain_db=gain_db))
+        iq = next(opened.blocks()).iq
+        return float(np.mean(np.abs(iq) ** 2)), float(np.mean(np.abs(iq.view(np.float32)) >= 1))
+
+    (automatic, _), (less, _), (most, clipped) = level(None), level(16.6), level(49.6)
+    assert automatic / less == pytest.approx(10 ** ((AUTOMATIC_DB - 16.6) / 10), rel=0.2)
+    assert most > 3 * automatic
+    assert clipped > 0.01
 
 
 def test_close_ends_it() -> None:
