@@ -1,0 +1,291 @@
+// Draws a meter's charts and keeps its facts live. The server chooses the step and counts; this draws, and asks for
+// another span of time when somebody zooms or moves.
+"use strict";
+{
+  const facts = document.getElementById("facts");
+  Page.listen((at) => `${facts.dataset.events}&cursor=${encodeURIComponent(at)}`, facts.dataset.cursor, (told) => {
+    if (told.facts === null) return;
+    const fresh = facts.cloneNode(false);
+    fresh.append(Page.parse(told.facts));
+    Page.morph(facts, fresh);
+  });
+}
+{
+  const HOUR = 3600000;
+  const DAY = 24 * HOUR;
+  const SHORTEST = HOUR;
+  const box = document.getElementById("charts");
+  const readout = document.getElementById("readout");
+  const { chart: address, zone, unit } = box.dataset;
+  const multiplier = Number(box.dataset.multiplier);
+  const decimals = Number(box.dataset.decimals);
+  const first = Number(box.dataset.first);
+  const lang = document.documentElement.lang;
+  const now = () => Date.now() - aheadMs;
+  const aheadMs = Date.now() - Number(document.getElementById("connection").dataset.now);
+  let shown = { from: now() - DAY, to: now(), step: "" };
+  let told = null;
+  let charts = [];
+  let asked = 0;
+
+  const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options });
+  const hours = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const dayMonth = format({ day: "numeric", month: "short" });
+  const monthYear = format({ month: "short", year: "numeric" });
+  const inFull = {
+    quarter: format({ weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" }),
+    day: format({ weekday: "long", day: "numeric", month: "long", year: "numeric" }),
+    month: format({ month: "long", year: "numeric" }),
+  };
+  // Groups of three as the server writes them, and the point of the language.
+  const point = new Intl.NumberFormat(lang).format(1.5).includes(",") ? "," : ".";
+  const number = (value, digits) => {
+    const [whole, rest] = Math.abs(value).toFixed(digits).split(".");
+    const grouped = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;
+    return `${value < 0 ? "−" : ""}${grouped}${rest ? point + rest : ""}`;
+  };
+  const quantity = (counts) => `${number(counts * multiplier, decimals)} ${unit}`;
+  const tick = (value) => number(value, Math.min(6, Math.max(0, -Math.floor(Math.log10(Math.abs(value) || 1)) + 1))).replace(/([.,]\d*?)0+$/, "$1").replace(/[.,]$/, "");
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const font = "12px system-ui, sans-serif";
+
+  const times = (u, splits, axis, space, step) => splits.map((s, i) => {
+    const at = new Date(s * 1000);
+    if (step >= 28 * 86400) return monthYear.format(at);
+    if (step >= 86400) return dayMonth.format(at);
+    const before = i ? dayMonth.format(new Date(splits[i - 1] * 1000)) : "";
+    const day = dayMonth.format(at);
+    return day === before ? hours.format(at) : `${hours.format(at)}\n${day}`;
+  });
+
+  // Grey where nothing is known, and a mark where the register broke.
+  const marks = (unknown, broken) => (u) => {
+    const { ctx, bbox } = u;
+    const x = (ms) => Math.round(u.valToPos(ms / 1000, "x", true));
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.fillStyle = colour("--rail");
+    for (let i = 0; i < told.begin.length; i++) {
+      if (!unknown(i)) continue;
+      let last = i;
+      while (last + 1 < told.begin.length && unknown(last + 1)) last++;
+      ctx.fillRect(x(told.begin[i]), bbox.top, x(told.end[last]) - x(told.begin[i]), bbox.height);
+      i = last;
+    }
+    ctx.strokeStyle = colour("--alarm");
+    ctx.lineWidth = 2 * devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    for (const [place] of broken ? told.breaks : []) {
+      ctx.beginPath();
+      ctx.moveTo(x(told.begin[place]), bbox.top);
+      ctx.lineTo(x(told.begin[place]), bbox.top + bbox.height);
+      ctx.stroke();
+    }
+    ctx.restore();
+  };
+
+  const say = (place) => {
+    if (place === null || place === undefined || !told || place >= told.begin.length) {
+      const day = format({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
+      readout.textContent = `${day.format(shown.from)} – ${day.format(shown.to)}`;
+      return;
+    }
+    const { used, register, messages, level_db: level } = told;
+    const about = told.unsure.includes(place) ? "≈ " : "";
+    const parts = [about + inFull[told.step].format(told.begin[place])];
+    parts.push(`${box.dataset.used} ${used[place] === null ? box.dataset.unknown : quantity(used[place])}`);
+    if (register[place] !== null) {
+      const raw = multiplier === 1 ? "" : ` (${register[place]})`;
+      parts.push(`${box.dataset.register} ${quantity(register[place])}${raw}`);
+    }
+    if (messages[place] !== null) parts.push(`${box.dataset.messages} ${messages[place]}`);
+    else if (told.not_kept.includes(place)) parts.push(box.dataset.notKept);
+    if (level[place] !== null) parts.push(`${number(level[place], 1)} dB`);
+    for (const [where, ...kinds] of told.breaks) if (where === place) parts.push(...kinds.map((kind) => box.dataset[kind]));
+    readout.textContent = parts.join(" · ");
+  };
+
+  const bars = uPlot.paths.bars({ size: [0.86, 60], align: 1 });
+  const chart = (id, height, xs, series, axes, scales, draw) => {
+    const place = document.getElementById(id);
+    const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font };
+    const options = {
+      width: place.clientWidth,
+      height,
+      tzDate: (s) => uPlot.tzDate(new Date(s * 1000), zone),
+      legend: { show: false },
+      padding: [8, 8, 0, 0],
+      cursor: { sync: { key: "meter", scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false, dataIdx: (u) => at(u), bind: { dblclick: () => () => zoom(3) } },
+      select: { show: true },
+      scales: { x: { time: true, range: () => [told.from / 1000, told.to / 1000] }, ...scales },
+      series: [{}, ...series],
+      axes: [{ ...axis, values: times, space: 64, size: 42 }, ...axes.map((own) => ({ ...axis, size: 58, values: (u, splits) => splits.map(tick), ...own }))],
+      hooks: {
+        drawClear: [draw],
+        setSelect: [(u) => {
+          if (u.select.width < 8) return;
+          const [from, to] = [u.select.left, u.select.left + u.select.width].map((px) => u.posToVal(px, "x") * 1000);
+          u.setSelect({ width: 0, height: 0 }, false);
+          if (u.cursor.event) show({ from, to });
+        }],
+        setCursor: [(u) => u.cursor.left >= 0 ? say(at(u)) : say(null)],
+      },
+    };
+    const made = new uPlot(options, [xs, ...series.map((one) => one.values)], place);
+    touch(made);
+    return made;
+  };
+
+  // The step that the pointer is over.
+  const at = (u) => {
+    const ms = u.posToVal(u.cursor.left, "x") * 1000;
+    let low = 0;
+    let high = told.begin.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (told.begin[middle] <= ms) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  };
+
+  const draw = () => {
+    charts.forEach((one) => one.destroy());
+    charts = [];
+    const begin = told.begin.map((ms) => ms / 1000);
+    const end = told.end.map((ms) => ms / 1000);
+    const scaled = (values) => values.map((counts) => (counts === null ? null : counts * multiplier));
+    const unused = (i) => told.used[i] === null;
+    charts.push(chart("chart-used", 190, begin,
+      [{ values: scaled(told.used), paths: bars, fill: () => colour("--accent"), points: { show: false } }],
+      [{}], { y: { range: (u, low, high) => [Math.min(0, low ?? 0), (high > 0 ? high : 1) * 1.06] } }, marks(unused, true)));
+    charts.push(chart("chart-register", 150, end,
+      [{ values: scaled(told.register), stroke: () => colour("--accent"), width: 2, points: { show: false }, spanGaps: false }],
+      [{}], { y: { range: (u, low, high) => (low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.1, false)) } }, marks((i) => told.register[i] === null, true)));
+    charts.push(chart("chart-heard", 140, begin,
+      [
+        { values: told.messages, paths: bars, fill: () => colour("--unknown"), points: { show: false } },
+        { values: told.level_db, scale: "level", stroke: () => colour("--good"), width: 2, points: { show: false }, spanGaps: false },
+      ],
+      [{}, { scale: "level", side: 1, grid: { show: false }, size: 34 }],
+      { y: { range: (u, low, high) => [0, Math.max(1, high ?? 1) * 1.06] }, level: { range: [0, 40] } },
+      marks((i) => told.messages[i] === null, false)));
+    say(null);
+  };
+
+  const press = () => {
+    for (const button of box.querySelectorAll("[data-step]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.step === shown.step));
+    }
+    const span = shown.to - shown.from;
+    for (const button of box.querySelectorAll("[data-hours]")) {
+      const wanted = button.dataset.hours === "all" ? now() - first : Number(button.dataset.hours) * HOUR;
+      button.setAttribute("aria-pressed", String(Math.abs(span - wanted) < 0.01 * wanted && now() - shown.to < HOUR));
+    }
+  };
+
+  const show = async (change) => {
+    const wanted = { ...shown, ...change };
+    const span = Math.max(SHORTEST, wanted.to - wanted.from);
+    const to = Math.min(wanted.to, now());
+    shown = { from: Math.round(to - span), to: Math.round(to), step: wanted.step };
+    const query = new URLSearchParams({ from: Math.max(0, shown.from), to: shown.to });
+    if (shown.step) query.set("step", shown.step);
+    const turn = ++asked;
+    try {
+      const answer = await fetch(`${address}?${query}`);
+      if (answer.redirected) {
+        location.reload(); // logged out meanwhile
+        return;
+      }
+      if (!answer.ok) throw new Error(answer.status);
+      const fresh = await answer.json();
+      if (turn !== asked) return;
+      told = fresh;
+      shown = { ...shown, from: told.from, to: told.to };
+      press();
+      draw();
+      history.replaceState(null, "", `#from=${shown.from}&to=${shown.to}${shown.step && `&step=${shown.step}`}`);
+      query.set("from", told.from);
+      for (const kind of ["csv", "json"]) {
+        const link = document.getElementById(`file-${kind}`);
+        link.href = `${link.href.split("?")[0]}?${query}`;
+      }
+      box.dataset.drawn = turn;
+    } catch {
+      if (turn === asked) readout.textContent = box.dataset.trouble;
+    }
+  };
+
+  const zoom = (factor) => {
+    const middle = (shown.from + shown.to) / 2;
+    const half = ((shown.to - shown.from) * factor) / 2;
+    show({ from: middle - half, to: middle + half });
+  };
+
+  // One finger moves, two zoom; up and down still scrolls the page. What is drawn follows once the fingers are off.
+  const touch = (u) => {
+    const down = new Map();
+    let begun = null;
+    const edges = () => [...down.values()].map((finger) => finger.clientX).sort((a, b) => a - b);
+    const over = u.over;
+    over.addEventListener("pointerdown", (event) => {
+      if (event.pointerType !== "touch") return;
+      down.set(event.pointerId, event);
+      begun = { ...shown, edges: edges() };
+    });
+    over.addEventListener("pointermove", (event) => down.has(event.pointerId) && down.set(event.pointerId, event));
+    const up = (event) => {
+      if (!down.has(event.pointerId)) return;
+      const ended = edges();
+      down.delete(event.pointerId);
+      if (!begun || event.type === "pointercancel") return;
+      const rect = over.getBoundingClientRect();
+      const ms = (px) => ((px - rect.left) / rect.width) * (begun.to - begun.from);
+      if (ended.length === 1 && begun.edges.length === 1) {
+        const moved = ms(begun.edges[0]) - ms(ended[0]);
+        if (Math.abs(ended[0] - begun.edges[0]) > 12) show({ from: begun.from + moved, to: begun.to + moved });
+      } else if (ended.length === 2 && begun.edges.length === 2) {
+        const factor = (begun.edges[1] - begun.edges[0]) / Math.max(20, ended[1] - ended[0]);
+        const fixed = begun.from + ms((begun.edges[0] + begun.edges[1]) / 2);
+        const left = ms((ended[0] + ended[1]) / 2) * factor;
+        begun = null;
+        show({ from: fixed - left, to: fixed - left + (shown.to - shown.from) * factor });
+      }
+    };
+    over.addEventListener("pointerup", up);
+    over.addEventListener("pointercancel", up);
+  };
+
+  box.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    const { hours: back, step, move, zoom: factor } = button.dataset;
+    const span = shown.to - shown.from;
+    if (back !== undefined) show({ from: back === "all" ? first : now() - Number(back) * HOUR, to: now() });
+    if (step !== undefined) show({ step });
+    if (move !== undefined) show({ from: shown.from + span * Number(move), to: shown.to + span * Number(move) });
+    if (factor !== undefined) zoom(Number(factor));
+  });
+
+  let resizing = 0;
+  let width = 0;
+  new ResizeObserver(() => {
+    if (box.clientWidth === width || !told) return;
+    width = box.clientWidth;
+    cancelAnimationFrame(resizing);
+    resizing = requestAnimationFrame(draw);
+  }).observe(box);
+  for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
+    matchMedia(query).addEventListener("change", () => told && charts.forEach((one) => one.redraw(false)));
+  }
+
+  const kept = new URLSearchParams(location.hash.slice(1));
+  const given = Number(kept.get("to"));
+  if (given) shown = { from: Number(kept.get("from")), to: given, step: kept.get("step") || "" };
+  box.hidden = false;
+  show({});
+}

@@ -1,0 +1,55 @@
+"""Which meter an address names, and the times of its history as its pages show them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aiohttp import web
+
+from appliance.clock import EPOCH, Moment
+from appliance.store.ledger import Meter
+from appliance.store.rows import MeterKey
+from appliance.web import zone
+from appliance.web.parts import PARTS, Parts
+from appliance.web.times import doubt
+
+PATH = "/{protocol:[a-z0-9+]{1,16}}/{meter_id:[1-9][0-9]{0,15}}{made_up:(-simulated)?}"
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A time in full: as machines read it, and in the site's zone; `is_unsure` where it may be off by a minute."""
+
+    iso: str
+    text: str
+    is_unsure: bool
+
+
+def meter_of(request: web.Request) -> Meter:
+    """The meter that an address made by `name_of` names. Raises HTTPNotFound when it was never heard."""
+    named = request.match_info
+    key = MeterKey(named["protocol"], int(named["meter_id"]), bool(named["made_up"]))
+    if (meter := request.app[PARTS].store.ledger.get(key)) is None:
+        raise web.HTTPNotFound
+    return meter
+
+
+def at_of(moment: Moment, *, seconds: bool = True) -> At:
+    """The time of a moment."""
+    time = EPOCH + timedelta(milliseconds=moment.utc_ms)
+    return At(time.isoformat(timespec="milliseconds"), zone.written(time, seconds=seconds), doubt(moment) is not None)
+
+
+def at_stamp(parts: Parts, stamp: int, *, seconds: bool = True) -> At:
+    """The time of a stamp."""
+    return at_of(parts.store.clock.moment(stamp), seconds=seconds)
+
+
+def is_unsure(parts: Parts, utc_ms: int) -> bool:
+    """Whether what is placed at an instant may have been a minute or more before or after it."""
+    timeline = parts.store.clock.timeline
+    return doubt(timeline.moment(timeline.stamp_at(utc_ms))) is not None
+
+
+def local(utc_ms: int) -> datetime:
+    """An instant in the site's zone."""
+    return (EPOCH + timedelta(milliseconds=utc_ms)).astimezone(zone.here())

@@ -1,0 +1,81 @@
+"""The last day of each meter as a picture of two dozen bars, drawn on the server.
+
+All meters are asked for at once, at most once a minute however many look; what was drawn stays until then.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from aiohttp import web
+
+from appliance.errors import StoreError
+from appliance.store.asked import asked
+from appliance.store.history import History
+from appliance.store.last_day import Day, LastDay
+from appliance.store.rows import MeterKey
+from appliance.store.writer import Store
+
+EVERY_S = 60.0
+HEIGHT, STEP = 20, 4
+
+
+class Spark(NamedTuple):
+    """A picture: the path of its bars; and what was used in all, in counts, None where nothing of it is known."""
+
+    path: str
+    used: int | None
+
+
+class Sparks:
+    """The pictures of a site."""
+
+    def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
+        self._store = store
+        self._monotonic = monotonic
+        self._last_day = LastDay()
+        self._drawn_s: float | None = None
+        self._asking = asyncio.Lock()
+        self.of: Mapping[MeterKey, Spark] = {}
+
+    async def refresh(self) -> None:
+        """Have them no older than a minute; those that there are stay while the history gives no answer."""
+        async with self._asking:
+            if self._drawn_s is not None and self._monotonic() - self._drawn_s < EVERY_S:
+                return
+            self._drawn_s = self._monotonic()
+            try:
+                now_ms = self._store.clock.utc_ms(self._store.clock.now())
+                days = await asked(self._store, self._answer, now_ms)
+            except StoreError:
+                return
+            self.of = {day.meter.key: drawn(day) for day in days}
+
+    def _answer(self, history: History, now_ms: int) -> list[Day]:
+        return self._last_day.answer(history, now_ms)
+
+
+def drawn(day: Day) -> Spark:
+    """The picture of a day."""
+    known = [used for used in day.used if used is not None]
+    return Spark(bars(day.used), sum(known) if known else None)
+
+
+def bars(values: Sequence[int | None]) -> str:
+    """The path of bars on a base line, the highest as high as there is room; nothing where nothing is known.
+
+    >>> bars([0, 2, None, 4])
+    'M2 20v-1m4 1v-10m8 10v-20'
+    """
+    most = max((abs(value) for value in values if value is not None), default=0)
+    path, at, left = "", 0, 0
+    for place, value in enumerate(values):
+        if value is None:
+            continue
+        height = max(1, round(abs(value) * HEIGHT / most)) if most else 1
+        path += f"m{(place - at) * STEP} {left}v-{height}" if path else f"M{place * STEP + 2} {HEIGHT}v-{height}"
+        at, left = place, height
+    return path
+
+
+SPARKS = web.AppKey("SPARKS", Sparks)
