@@ -7,6 +7,7 @@ Marks, in their order:
     hear NUMBER         the messages before this one are heard from now on
     kept NUMBER         the messages before this one, and all events told before, are acknowledged
     told NUMBER         an event with this token is acknowledged
+    noted NUMBER        a note, and a password, with this token are acknowledged
     sealed NUMBER SUM   the segment and its SHA-256
 
 The street's time passes as fast as messages can be taken. It is heard while a commit is under way, and history is
@@ -23,6 +24,9 @@ from typing import Any, TypeVar
 
 from appliance.clock import Clock, KernelTime
 from appliance.store import upkeep
+from appliance.store.accounts import Accounts
+from appliance.store.notes import add_note
+from appliance.store.rows import MeterKey
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from benchmarks.powercuts import street
@@ -30,6 +34,7 @@ from benchmarks.powercuts import street
 STEP = 45  # seconds between commits, and so many messages
 COMMIT = 10  # that a commit takes, at most
 TOKEN_STEPS = 20
+PERSON = "ana"
 SEAL_ROWS, JOIN, COPY_S = 1500, 3, 1800
 
 T = TypeVar("T")
@@ -107,6 +112,8 @@ async def _hear(store: Store, history: Upkeep, seed: int, time: Time, hours: flo
         token = first if (first - begin) // STEP % TOKEN_STEPS == TOKEN_STEPS - 1 else None
         if token is not None:
             store.record("radio_failed", {"token": token})
+            await _note(store, token)
+            say("noted", token)
         committing = await _next(committing, _acknowledge(store, say, time.second, token))
         if tending.done():
             for row in store.segments:
@@ -122,6 +129,16 @@ async def _next(task: asyncio.Task[T], following: Coroutine[Any, Any, T]) -> asy
     """Start what follows a task that is done, unless that failed."""
     await task
     return asyncio.create_task(following)
+
+
+async def _note(store: Store, token: int) -> None:
+    """What a person writes down, while all else goes on."""
+    await add_note(store, MeterKey("scm", token, False), PERSON, str(token))
+    accounts = Accounts(store)
+    if await accounts.find(PERSON):
+        await accounts.set_password(PERSON, str(token), accounts.now_ms())
+    else:
+        await accounts.add(PERSON, str(token), PERSON)
 
 
 async def _acknowledge(store: Store, say: Callable[..., None], heard: int, token: int | None) -> None:

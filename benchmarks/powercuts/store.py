@@ -5,6 +5,7 @@
   that was heard more than 60 s before the cut, thinned and dropped history excepted (which is told in events).
 - Receptions: of no meter more messages than were heard, nor fewer than were acknowledged some minutes before the cut.
 - Events: each acknowledged one is there once.
+- What a person wrote: each acknowledged note is there once, and the password is the last one, or was on its way.
 - Segments: each listed one has its SHA-256, and the one that was acknowledged under its number.
 - Times: each reading resolves to the second at which it was on the air.
 - It goes on: once every meter was heard again the store knows the register of each, and so after a clean restart.
@@ -56,6 +57,7 @@ class Kept:
     tamper: dict[int, int] = field(default_factory=dict)
     tampers: set[int] = field(default_factory=set)
     tokens: set[int] = field(default_factory=set)
+    noted: set[int] = field(default_factory=set)
     heard: Counter[tuple[int, int]] = field(default_factory=Counter)
     counted: Counter[tuple[int, int]] = field(default_factory=Counter)
     timed: set[int] = field(default_factory=set)
@@ -71,6 +73,7 @@ class Life:
     boot: int = 0
     boot_second: int = 0
     tokens: set[int] = field(default_factory=set)
+    noted: set[int] = field(default_factory=set)
     sealed: dict[int, str] = field(default_factory=dict)
 
 
@@ -82,6 +85,8 @@ class Found:
     carried: dict[int, tuple[int, Fields]] = field(default_factory=dict)
     counts: Counter[tuple[int, int]] = field(default_factory=Counter)
     events: list[tuple[str, int, int, dict[str, Any]]] = field(default_factory=list)
+    notes: list[int] = field(default_factory=list)
+    password: int = -1
     thinned_to: int = 0
     dropped_to_utc_ms: int = 0
 
@@ -168,6 +173,8 @@ def _life(said: Sequence[str], before: Kept) -> Life:
                 life.kept = int(number)
             case ["told", number]:
                 life.tokens.add(int(number))
+            case ["noted", number]:
+                life.noted.add(int(number))
             case ["sealed", number, sha256]:
                 life.sealed[int(number)] = sha256
     return life
@@ -197,6 +204,9 @@ def _found(store: TheStore, sealed: dict[int, str]) -> Found:
                 found.counts[meter_ids[meter], boot_of(at)] += count
         for kind, meter, at, detail in view.catalogue.execute("SELECT kind, meter, at, detail FROM event"):
             found.events.append((kind, meter_ids.get(meter, 0), at, json.loads(detail)))
+        found.notes = [int(text) for (text,) in view.catalogue.execute("SELECT text FROM note")]
+        for (kept,) in view.catalogue.execute("SELECT kept FROM account"):
+            found.password = int(kept)
     for kind, _, _, detail in found.events:
         if kind in DAMAGE:
             raise Lost(f"damage after a power cut: {kind} {detail}")
@@ -268,6 +278,7 @@ def _compare(seed: int, found: Found, life: Life, before: Kept) -> tuple[Kept, f
     for number in sorted(number for number in kept.readings if number >= life.kept):
         kept.last[street.meter_id(number)] = street.fields(seed, number)
     _check_events(seed, found, life, before, kept)
+    _check_written(found, life, before, kept)
     return kept, lost_s
 
 
@@ -313,6 +324,16 @@ def _check_events(seed: int, found: Found, life: Life, before: Kept, kept: Kept)
         raise Lost(f"tamper told: {sorted(expected)}, tamper there: {sorted(tampers)}")
     for number in sorted(number for number in kept.readings | kept.tampers if number >= life.kept):
         kept.tamper[street.meter_id(number)] = street.fields(seed, number).tamper_phy
+
+
+def _check_written(found: Found, life: Life, before: Kept, kept: Kept) -> None:
+    """Whether what a person wrote is there."""
+    noted = before.noted | life.noted
+    if len(set(found.notes)) < len(found.notes) or not noted <= set(found.notes):
+        raise Lost(f"notes acknowledged: {sorted(noted)}, notes there: {found.notes}")
+    if noted and found.password < max(noted):
+        raise Lost(f"the password of {max(noted)} was acknowledged, it is that of {found.password}")
+    kept.noted = set(found.notes)
 
 
 def _check_times(store: TheStore, found: Found, kept: Kept) -> None:
