@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from weakref import WeakKeyDictionary
@@ -205,6 +206,14 @@ def check(made: Made, seed: int) -> None:
                 _same(period.used, (truth[0] or 0) - (truth[1] or 0), f"day of meter {number}: {period}")
             for period in queries.intervals(history, made.meter(number), made.end_ms - 3 * DAY_MS, made.end_ms):
                 _same((period.messages, period.register), (HEARD, made.register(number, period.to_ms)), f"{period}")
+        for day in LastDay().answer(history, made.end_ms - 1):
+            edges = [made.end_ms - n * HOUR_MS - 1 for n in range(24, -1, -1)]
+            shown_at = [made.register(day.meter.number, edge) or 0 for edge in edges]
+            _same(day.used, tuple(b - a for a, b in pairwise(shown_at)), f"last day of meter {day.meter.number}")
+            _same(day.share_heard, 1.0, f"hours in which meter {day.meter.number} was heard")
+        week = range(made.end_ms - 7 * DAY_MS, made.end_ms + 1, HOUR_MS)
+        for heard in reception.receptions(history, made.meter(1), week):
+            _same((heard.messages, heard.is_kept), (4 * HEARD, True), f"{heard}")
         for hour in queries.coverage(history, made.end_ms - 31 * DAY_MS, made.end_ms):
             _same((hour.meters, hour.messages), (made.meters, 4 * made.meters * HEARD), f"{hour}")
         _same(len(queries.meters(history)), made.meters, "number of meters")
