@@ -1,8 +1,10 @@
 """Lines of the control channel: written and read back, each field checked."""
 
 import json
+import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from appliance.control.lines import (
 )
 from appliance.radio.lines import LONGEST_LINE_BYTES
 
+COMMANDS = Path(__file__).parents[2] / "docs" / "commands.md"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BURST = Burst(
     frequency_hz=1_766_000_000,
@@ -109,3 +112,14 @@ def test_the_distinct_meters_are_counted() -> None:
     surveyed = LINES[5]
     assert isinstance(surveyed, Surveyed)
     assert surveyed.distinct_meters == 7
+
+
+def test_the_documented_fields_are_those_of_the_lines() -> None:
+    section = COMMANDS.read_text(encoding="utf-8").partition("\n## The control channel\n")[2].partition("\n## ")[0]
+    for line in LINES:
+        kind = type(line)
+        (row,) = [row for row in section.splitlines() if row.startswith(f"| `{kind.__name__.lower()}` |")]
+        cell = re.sub(r"\(.*?\)", "", row.split("|")[3])
+        assert re.findall(r"`([a-z_]+)`", cell) == [field.name for field in fields(kind)]
+    burst = re.sub(r"\(.*?\)", "", section.partition("A burst in `bursts`")[2], flags=re.S)
+    assert re.findall(r"`([a-z_]+)`", burst) == [field.name for field in fields(Burst)]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from appliance.cli import main
 from appliance.control.lines import from_json, is_line
 from appliance.errors import SourceLost, UsageError
 from appliance.radio import listen as module
@@ -323,3 +324,16 @@ def test_a_survey_that_is_cut_short_says_so_and_the_radio_is_where_it_was(world,
         assert rest[-1]["center_hz"] == 912_600_155
     if how == "lost":
         assert "unplugged" in last.detail
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--captures=x"], "--captures is of no use without --control"),
+        (["--control", "--format=csv"], "the format json"),
+        (["--control", "--source=-"], "standard input for commands"),
+    ],
+)
+def test_options_that_do_not_go_together(options, said, capsys):
+    assert main(["listen", *options]) == 64
+    assert said in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
@@ -285,3 +286,8 @@ def test_the_oldest_captures_make_room(tmp_path: Path) -> None:
     captures.make_room(1000)
     assert captures.list() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["20260109T000000Z-1Hz.sigmf-data", "mine.txt"]
+
+
+def test_the_pages_may_import_it_without_the_weight_of_numpy() -> None:
+    words = "import sys, appliance.radio.controls; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
