@@ -159,6 +159,7 @@ class Capture:
                 sync(self._part)
                 self._part.rename(self._data)
                 sigmf.write(self._data, self._description, RECORDER)
+                sync(sigmf.meta_path(self._data))
                 sync(self._data.parent)
         except OSError as fault:
             self._fault = f"the disk takes no more: {fault.strerror}"

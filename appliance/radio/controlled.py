@@ -5,6 +5,7 @@ The loop that listens gives it a turn between blocks, and shows it the samples a
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from appliance.control.commands import (
 from appliance.control.lines import Accepted, Line, Refused, Set, to_json
 from appliance.errors import SourceError, StoreError, UsageError
 from appliance.model import Message, Tuning
-from appliance.radio.capture import Capture
+from appliance.radio.capture import Capture, clear
 from appliance.radio.command_input import CommandInput
 from appliance.radio.receiver import Receiver
 from appliance.radio.sources import Source, SourceSettings
@@ -68,6 +69,10 @@ class Control:
         self._watching: Watching | None = None
         self._capture: Capture | None = None
         self._survey: SurveyRun | None = None
+        if captures is not None:
+            # What a power cut left; where nothing can be removed the next capture says why.
+            with suppress(OSError):
+                clear(captures)
 
     def opened(self, tuner: Tuner) -> None:
         """A source was opened: say how it is set, and watch its spectrum if that is asked for."""

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -282,12 +283,24 @@ def test_a_capture_of_a_lost_radio_ends_there_and_one_of_a_receiver_that_ends_is
     assert [path.name for path in (tmp_path / "captures").glob("*data*")] == [kept.name]
 
 
+def test_what_a_power_cut_left_of_captures_is_removed_and_nothing_else(street, monkeypatch, tmp_path):
+    stem = "20260101T000000Z-912600155Hz"
+    whole = [f"{stem}.sigmf-data", f"{stem}.sigmf-meta", "notes.part", f"{stem}.txt"]
+    for name in (*whole, f"{stem}-2.sigmf-data", f"{stem}-3.sigmf-data.part"):
+        (tmp_path / name).write_text("x")
+    World(street, monkeypatch, tmp_path).run(None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(whole)
+
+
 def test_without_a_folder_or_room_no_capture_begins(street, monkeypatch, tmp_path):
     world = World(street, monkeypatch)
     ours, _ = world.run(world.say(id=1, record={"seconds": 1}), None)
     assert "--captures" in of(ours, "Refused")[0].reason
-    monkeypatch.setattr("appliance.radio.capture.FREE_BYTES", 0)
-    monkeypatch.setattr("appliance.radio.capture.shutil.disk_usage", lambda folder: os.stat_result(range(10)))
+    usage = shutil.disk_usage(tmp_path)._replace(free=512_000_000)
+    monkeypatch.setattr("appliance.radio.capture.shutil.disk_usage", lambda folder: usage)
+    world = World(street, monkeypatch, tmp_path)
+    ours, _ = world.run(world.say(id=1, record={"seconds": 10}), None)
+    assert "47 MB more are needed. Delete older captures" in of(ours, "Refused")[0].reason
     (tmp_path / "file").write_text("")
     world = World(street, monkeypatch, tmp_path / "file")
     ours, _ = world.run(world.say(id=1, record={"seconds": 1}), None)
