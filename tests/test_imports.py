@@ -85,6 +85,7 @@ MAY_IMPORT = {
     ),
     "appliance.sync": (
         *NOUNS,
+        "appliance.archive",
         "appliance.assignment",
         "appliance.durable",
         "appliance.progress",

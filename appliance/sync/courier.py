@@ -99,6 +99,10 @@ class Courier:
         self._monotonic = monotonic
         self.contacts = {link.address: Contact() for link in links}
 
+    def now_s(self) -> float:
+        """The clock of `contacts`, in s."""
+        return self._monotonic()
+
     async def run(self, report: Callable[[str, str], None]) -> None:
         """Deliver for ever. `report` is told what is wrong and what to do about it; two empty texts if nothing is."""
         try:

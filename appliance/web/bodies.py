@@ -5,7 +5,7 @@ on their way together hold so much memory and no more, beside which short ones a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
 
@@ -13,6 +13,9 @@ READ_S, BODY_S = 20.0, 300.0
 PIECE_BYTES = 1 << 16
 MOST_BODY_BYTES = 8 << 20
 MOST_HELD_BYTES = 8 << 20
+
+# Gives at most so many bytes, none at the end.
+Source = Callable[[int], Awaitable[bytes]]
 
 NO_KEY = "no aggregator's key is set here, so nothing can be verified: set [sync] aggregator_key"
 
@@ -41,14 +44,16 @@ class Bodies:
     def __init__(self) -> None:
         self._held_bytes = 0
 
-    async def lines(self, request: web.Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
-        """The lines that are not empty, as they come. Raises Refused."""
+    async def lines(
+        self, request: web.Request, most_bytes: int, source: Source | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The lines that are not empty, as they come: of the body, or of a part of it. Raises Refused."""
         if request.headers.get("Content-Encoding", "identity") != "identity":
             raise Refused(415, "unsupported_media_type", "the body is compressed: send it as it is")
         line, counted, left = bytearray(), 0, MOST_BODY_BYTES
         until_s = asyncio.get_running_loop().time() + BODY_S
         try:
-            while piece := await _read(request, until_s):
+            while piece := await _read(source or request.content.read, until_s):
                 left -= len(piece)
                 if left < 0:
                     raise Refused(413, "too_large", f"a body of more than {MOST_BODY_BYTES} bytes")
@@ -77,9 +82,9 @@ class Bodies:
 BODIES = web.AppKey("BODIES", Bodies)
 
 
-async def _read(request: web.Request, until_s: float) -> bytes:
+async def _read(source: Source, until_s: float) -> bytes:
     try:
         async with asyncio.timeout_at(min(until_s, asyncio.get_running_loop().time() + READ_S)):
-            return await request.content.read(PIECE_BYTES)
+            return await source(PIECE_BYTES)
     except TimeoutError:
         raise Refused(408, "too_slow", "the body does not come") from None

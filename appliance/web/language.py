@@ -1,8 +1,12 @@
 """Texts that reach the technician's pages by way of a variable; the others stand in the templates."""
 
+from appliance.errors import NotDelivered, StoreError
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
+from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINT_WAITING
 from appliance.sync.sparing import IN_WORDS
+from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
+from appliance.web.views.overview import SOURCES
 
 DYNAMIC = (
     *PHRASES,
@@ -14,4 +18,7 @@ DYNAMIC = (
     *("not JSON", "too long", "not a message", "another message", "time in the future"),
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
+    *SOURCES.values(),
+    *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
+    *(NotDelivered.hint, StoreError.hint),
 )

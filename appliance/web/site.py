@@ -25,6 +25,7 @@ from appliance.web.frame.passwords import Passwords
 from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle
+from appliance.web.glances import GLANCES, Glances
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
 from appliance.web.streams import STREAMS, Streams
@@ -66,6 +67,7 @@ def build(parts: Parts) -> web.Application:
     app[PASSWORDS] = Passwords()
     app[THROTTLE] = Throttle(parts.monotonic)
     app[STREAMS] = Streams()
+    app[GLANCES] = Glances(parts)
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
     app[REGISTRY] = registry(parts)

@@ -49,6 +49,14 @@ class Times:
         """The time so many seconds ago, during this run of the program."""
         return self._shown(self.now - timedelta(seconds=elapsed_s), self.doubt, False)
 
+    def of_utc(self, utc_ms: int) -> Shown:
+        """A time that somebody else's clock told."""
+        return self._shown(self.at_utc(utc_ms), None, self.doubt is not None)
+
+    def at_utc(self, utc_ms: int) -> datetime:
+        """UTC in ms as a date and a time of day."""
+        return EPOCH + timedelta(milliseconds=utc_ms)
+
     def _shown(self, time: datetime, unsure: str | None, rough: bool) -> Shown:
         return Shown(time.isoformat(timespec="milliseconds"), age(time, self.now), unsure, rough)
 

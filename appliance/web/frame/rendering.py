@@ -54,6 +54,7 @@ def environment(package: str, language: str) -> jinja2.Environment:
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
         "decimal": lambda value, digits: f"{value:.{digits}f}".replace(".", point).replace("-", "−"),
     }
+    env.filters["size"] = partial(size, point=point)
     env.globals |= {"static": partial(address, package), "language": language}
     return env
 
@@ -94,6 +95,19 @@ def count(value: int) -> str:
     ('1234', '1 234 567')
     """
     return f"{value:,}".replace(",", GROUP) if value >= 10_000 else str(value)
+
+
+def size(count: float, point: str = ".") -> str:
+    """Bytes in decimal units, as disks are sold.
+
+    >>> size(999), size(25_000_000), size(8_000_000_000, point=",")
+    ('999 B', '25.0 MB', '8,0 GB')
+    """
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count /= 1000
+        units.pop(0)
+    return f"{count:.0f} B" if units[0] == "B" else f"{count:.1f} {units[0]}".replace(".", point)
 
 
 def age(moment: datetime, now: datetime) -> str:

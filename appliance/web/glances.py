@@ -1,0 +1,100 @@
+"""What pages say of the outbox, the link and the last day, looked up once for all who look: a picture a minute, the rest
+every few seconds.
+"""
+
+import asyncio
+import logging
+from typing import NamedTuple
+
+from aiohttp import web
+
+from appliance.errors import StoreError
+from appliance.store.asked import asked
+from appliance.store.reception import quarters
+from appliance.sync.standing import Standing, Standings
+from appliance.web import zone
+from appliance.web.parts import Parts
+from appliance.web.quarters import Picture, picture
+from appliance.web.times import Shown, Times
+
+log = logging.getLogger(__name__)
+
+STANDING_S, PICTURE_S = 4.0, 60.0
+DAY_MS = 86_400_000
+
+
+class Contacted(NamedTuple):
+    """An address of the aggregator: when it last answered with its key, and what is wrong now, "" if nothing is."""
+
+    address: str
+    answered: Shown | None
+    fault: str
+    hint: str
+
+
+class Glances:
+    """Of a site. `standing` is None until the outbox could be looked at; `trouble` is why it cannot be."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._standings = Standings()
+        self._asking = asyncio.Lock()
+        self._looked_s: float | None = None
+        self._drawn_s: float | None = None
+        self.standing: Standing | None = None
+        self.trouble = ""
+        self.picture = Picture()
+
+    async def refresh(self, *, at_once: bool = False) -> None:
+        """Have it as new as it is to be, or look `at_once`; what cannot be read now stays as it was."""
+        async with self._asking:
+            now_s = self._parts.monotonic()
+            if at_once or self._looked_s is None or now_s - self._looked_s >= STANDING_S:
+                self._looked_s = now_s
+                await self._look()
+            if self._drawn_s is None or now_s - self._drawn_s >= PICTURE_S:
+                self._drawn_s = now_s
+                await self._draw()
+
+    def contacts(self, times: Times) -> list[Contacted]:
+        """The addresses of the aggregator, in their order."""
+        courier = self._parts.courier
+        if courier is None:
+            return []
+        return [
+            Contacted(
+                address,
+                None if one.answered_s is None else times.ago(courier.now_s() - one.answered_s),
+                one.fault,
+                one.hint,
+            )
+            for address, one in courier.contacts.items()
+        ]
+
+    def confirmed(self, times: Times) -> Shown | None:
+        """When the aggregator stored what it confirmed last; None if nothing is known of that."""
+        if self.standing is None or self.standing.confirmed_utc_ms is None:
+            return None
+        return times.of_utc(self.standing.confirmed_utc_ms)
+
+    async def _look(self) -> None:
+        if self._parts.sealing is None:
+            return
+        try:
+            self.standing = await self._parts.sealing.of(self._standings.now)
+            self.trouble = ""
+        except StoreError as fault:
+            self.trouble = str(fault)
+        except OSError as fault:
+            self.trouble = fault.strerror or str(fault)
+
+    async def _draw(self) -> None:
+        now_ms = self._parts.times.moment.utc_ms
+        try:
+            found = await asked(self._parts.store, quarters, now_ms - DAY_MS, now_ms)
+        except StoreError:
+            return
+        self.picture = picture([(one.utc_ms, one.messages) for one in found], now_ms, zone.here())
+
+
+GLANCES = web.AppKey("GLANCES", Glances)

@@ -1,0 +1,184 @@
+"""`/delivery`: what waits, what was confirmed, how it goes with the aggregator; and what is carried to and fro by hand.
+
+A technician takes all that waits along as one file, and brings back the receipts that the aggregator made of it. Whose
+browser it is does not matter to either: batches and receipts are signed.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from aiohttp import BodyPartReader, web
+
+from appliance import __version__
+from appliance.errors import StoreError
+from appliance.store.accounts import TECHNICIAN
+from appliance.sync.assignments import MOST_LINE_BYTES
+from appliance.sync.courier import About
+from appliance.sync.parcel import parcel
+from appliance.sync.standing import Standing
+from appliance.sync.taking import Tally
+from appliance.web.bodies import BODIES, Refused
+from appliance.web.frame.accounts import SESSION
+from appliance.web.frame.guard import only, readers
+from appliance.web.frame.rendering import html
+from appliance.web.glances import GLANCES, Contacted
+from appliance.web.parts import PARTS, Parts
+from appliance.web.times import Shown
+
+log = logging.getLogger(__name__)
+
+WRITE_S = 60.0
+FIELD = "receipts"
+NOT_NOW, NOTHING, NOT_READ = "not now", "nothing", "not read"
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """For delivery.html: what became of a file that was brought back. `trouble` is why it was not read, else ""."""
+
+    trouble: str
+    told: str = ""
+    taken: int = 0
+    known: int = 0
+    refused: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether anything in it was believed."""
+        return not self.trouble and self.taken + self.known > 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPage:
+    """For delivery.html. `standing` is None while the outbox cannot be looked at, for the reason `trouble`.
+
+    `may_act`: somebody has logged in. `assigned` meters are in force by version `assignments`, 0 for none.
+    """
+
+    standing: Standing | None
+    trouble: str
+    oldest: Shown | None
+    confirmed: Shown | None
+    contacts: list[Contacted]
+    has_gate: bool
+    may_act: bool
+    assignments: int
+    assigned: int
+    brought: Brought | None
+
+
+@readers
+async def view(request: web.Request) -> web.Response:
+    """The page."""
+    return await _page(request)
+
+
+@only(TECHNICIAN)
+async def download(request: web.Request) -> web.StreamResponse:
+    """All that waits, as one file."""
+    parts = request.app[PARTS]
+    if parts.sealing is None:
+        raise web.HTTPNotFound
+    about = About(parts.site_name, __version__)
+    try:
+        identity = await parts.sealing.of(lambda outbox: outbox.identity.appliance)
+        name = f"meter-appliance-{identity[:8]}-{parts.times.now:%Y%m%d-%H%M}.tar"
+        async with aclosing(parcel(parts.sealing, about)) as pieces:
+            return await _sent(request, pieces, name)
+    except (StoreError, OSError) as fault:
+        if isinstance(fault, ConnectionError):
+            raise
+        log.warning("batches not handed out: %s", fault)
+        raise web.HTTPServiceUnavailable(headers={"Retry-After": "60"}) from None
+
+
+@only(TECHNICIAN)
+async def bring(request: web.Request) -> web.Response:
+    """A file with receipts was brought back."""
+    parts = request.app[PARTS]
+    if parts.gate is None:
+        raise web.HTTPNotFound
+    try:
+        tally = await _taken(request, parts)
+    except Refused as fault:
+        return await _page(request, Brought(NOT_READ, str(fault)), fault.status)
+    except (StoreError, OSError) as fault:
+        if isinstance(fault, ConnectionError):
+            raise
+        words = fault.strerror if isinstance(fault, OSError) else None
+        return await _page(request, Brought(NOT_NOW, words or str(fault)), 503)
+    if tally is None:
+        return await _page(request, Brought(NOTHING), 422)
+    brought = Brought("", tally.words, tally.taken, tally.known, tally.refused.total())
+    if brought.taken:
+        _note(request, "receipts_brought", taken=brought.taken)
+    return await _page(request, brought, 200 if brought.is_good else 422)
+
+
+async def _taken(request: web.Request, parts: Parts) -> Tally | None:
+    """What became of the file's lines; None when there was none. Raises Refused, StoreError, OSError."""
+    assert parts.gate is not None
+    if request.content_type != "multipart/form-data":
+        raise Refused(415, "unsupported_media_type", "not sent by the form of this page")
+    try:
+        part = await (await request.multipart()).next()
+        if not isinstance(part, BodyPartReader) or part.name != FIELD:
+            return None
+        async with aclosing(request.app[BODIES].lines(request, MOST_LINE_BYTES, part.read_chunk)) as lines:
+            tally = await parts.gate.take_in(lines)
+    except (ValueError, AssertionError) as fault:
+        # How aiohttp says that it is no sound form.
+        raise Refused(400, "malformed", f"no sound form: {fault}"[:200]) from None
+    return tally if tally.is_good or tally.refused else None
+
+
+async def _sent(request: web.Request, pieces: AsyncGenerator[bytes, None], name: str) -> web.StreamResponse:
+    """Send a file as it is made. Raises what the making of its first piece raises."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    response = web.StreamResponse(headers=headers)
+    response.content_type = "application/x-tar"
+    try:
+        async for piece in pieces:
+            if not response.prepared:
+                _note(request, "batches_downloaded")
+                await response.prepare(request)
+            async with asyncio.timeout(WRITE_S):
+                await response.write(piece)
+    except (StoreError, OSError, TimeoutError) as fault:
+        if not response.prepared:
+            raise
+        if not isinstance(fault, ConnectionError):
+            log.warning("batches broke off while they were handed out: %s", fault)
+        # Without its end the download counts as failed.
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()
+    else:
+        await response.write_eof()
+    return response
+
+
+def _note(request: web.Request, what: str, **detail: int) -> None:
+    request.app[PARTS].store.record("changed", {"who": request[SESSION].name, "what": what, **detail})
+
+
+async def _page(request: web.Request, brought: Brought | None = None, status: int = 200) -> web.Response:
+    parts, glances = request.app[PARTS], request.app[GLANCES]
+    await glances.refresh(at_once=brought is not None)
+    times, standing = parts.times, glances.standing
+    page = DeliveryPage(
+        standing=standing,
+        trouble=glances.trouble,
+        oldest=times.at(standing.oldest_at) if standing and standing.oldest_at is not None else None,
+        confirmed=glances.confirmed(times),
+        contacts=glances.contacts(times),
+        has_gate=parts.gate is not None,
+        may_act=SESSION in request,
+        assignments=parts.store.assigned.version,
+        assigned=len(parts.store.assigned.meters),
+        brought=brought,
+    )
+    return html(request, "delivery.html", page, status)

@@ -1,0 +1,282 @@
+"""`/`: is it well, in one glance; and `/events/overview`, which keeps the page live.
+
+Red is only what somebody must do something about, with what that is. What goes on by itself, such as a link that is
+away for a month, is told in its place and no more.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from aiohttp import web
+
+from appliance.errors import NotDelivered
+from appliance.model import ReceiverState
+from appliance.store.retention import FULL, OVER
+from appliance.store.rows import StoreStatus
+from appliance.sync.sparing import IN_WORDS
+from appliance.web import zone
+from appliance.web.frame.guard import readers
+from appliance.web.frame.language import language_of
+from appliance.web.frame.rendering import html, render
+from appliance.web.glances import GLANCES, Contacted
+from appliance.web.parts import PACKAGE, PARTS, Parts
+from appliance.web.quarters import Picture
+from appliance.web.streams import stream
+from appliance.web.times import Shown, Times
+
+HEARTBEAT_S = 5.0
+DAY_MS = 86_400_000
+# Most meters send every half minute: a street that says nothing for so long is worth a look.
+QUIET_MS = 1_800_000
+LONGEST_SOURCE = 80
+
+SOURCES = {
+    "ntp": "by the network (NTP)",
+    "rtc": "by the clock chip",
+    "receipt": "by the aggregator",
+    "browser": "by a browser",
+    "estimate": "by an estimate",
+}
+
+State = Literal["good", "fair", "bad", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """For _overview.html: what somebody must do. `what` says which text; `told` are words of a program, in English."""
+
+    what: str
+    told: str = ""
+    advice: str = ""
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RadioCard:
+    """For _overview.html: a receiver. `heard` is when any message was last heard of any receiver."""
+
+    name: str
+    source: str
+    simulated: bool
+    running: str
+    state: State
+    messages: int
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """For _overview.html: how the store is. `used_percent` of the budget."""
+
+    state: State
+    free: int
+    used: int
+    budget: int
+    used_percent: int
+    since: str
+    damaged: int
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """For _overview.html.
+
+    `source` tells the time, and it is off by at most `off`, empty where nothing bounds that. `waiting` is None until
+    the outbox was looked at. `silent`: nothing was heard for a while though a radio runs.
+    """
+
+    state: State
+    deeds: list[Deed]
+    simulated: bool
+    only_simulated: bool
+    radios: list[RadioCard]
+    heard: Shown | None
+    silent: bool
+    listening: Shown
+    meters: int
+    expected: int
+    expected_heard: int
+    clock: str
+    clock_state: State
+    source: str
+    off: str
+    card: Card | None
+    waiting: int | None
+    oldest: Shown | None
+    confirmed: Shown | None
+    contacts: list[Contacted]
+    has_aggregator: bool
+    has_gate: bool
+    picture: Picture
+
+    @property
+    def delivery_state(self) -> State:
+        """Good while the aggregator answers; red only with what somebody must see to."""
+        if any(deed.what == "delivery" for deed in self.deeds):
+            return "bad"
+        if not self.contacts:
+            return "plain"
+        return "fair" if all(contact.fault for contact in self.contacts) else "good"
+
+    @property
+    def source_words(self) -> str:
+        """Who told the time."""
+        return SOURCES.get(self.source, "by an estimate")
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewPage:
+    """For overview.html."""
+
+    now_ms: int
+    now_text: str
+    glance: Glance
+
+
+@readers
+async def view(request: web.Request) -> web.Response:
+    """The page."""
+    parts = request.app[PARTS]
+    await request.app[GLANCES].refresh()
+    times = parts.times
+    page = OverviewPage(times.moment.utc_ms, _clock(times), glance(request, times))
+    return html(request, "overview.html", page)
+
+
+@readers
+async def events(request: web.Request) -> web.StreamResponse:
+    """What changed, as server-sent events: the page's middle, drawn anew."""
+    parts, language = request.app[PARTS], language_of(request)
+    said, beat_at_s = "", 0.0
+
+    async def event(now_s: float) -> bytes:
+        nonlocal said, beat_at_s
+        await request.app[GLANCES].refresh()
+        times = parts.times
+        middle = render(PACKAGE, language, "_overview.html", glance(request, times))
+        if middle == said and now_s < beat_at_s:
+            return b""
+        told = {"now": times.moment.utc_ms, "html": middle if middle != said else None}
+        said, beat_at_s = middle, now_s + HEARTBEAT_S
+        return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
+
+    return await stream(request, event)
+
+
+def glance(request: web.Request, times: Times) -> Glance:
+    """Everything, as of now."""
+    parts, glances = request.app[PARTS], request.app[GLANCES]
+    receivers, assigned = parts.receivers(), parts.store.assigned
+    since_at = parts.store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
+    recent = [meter for meter in parts.store.ledger.meters if meter.last_at >= since_at]
+    latest = max((meter.last_at for meter in parts.store.ledger.meters), default=None)
+    heard_ms = None if latest is None else parts.store.clock.utc_ms(latest)
+    running = any(receiver.state == "running" for receiver in receivers)
+    lately_ms = max(heard_ms or 0, times.moment.utc_ms - round(parts.uptime_s * 1000))
+    contacts = glances.contacts(times)
+    deeds = _deeds(parts, contacts)
+    card = _card(parts.storage, parts)
+    standing = glances.standing
+    unsure = times.doubt is not None
+    silent = running and times.moment.utc_ms - lately_ms > QUIET_MS
+    return Glance(
+        state="bad" if deeds else "fair" if silent or unsure or (card and card.state == "fair") else "good",
+        deeds=deeds,
+        simulated=parts.simulated,
+        only_simulated=all(receiver.simulated for receiver in receivers),
+        radios=[_radio(receiver) for receiver in receivers],
+        heard=None if latest is None else times.at(latest),
+        silent=silent,
+        listening=times.ago(parts.uptime_s),
+        meters=len(recent),
+        expected=len(assigned.meters),
+        expected_heard=len(assigned.among(meter.key for meter in recent)),
+        clock=_clock(times, seconds=False),
+        clock_state="fair" if unsure else "good",
+        source=times.moment.source,
+        off=_off(times.moment.uncertainty_ms),
+        card=card,
+        waiting=standing.waiting if standing else None,
+        oldest=times.at(standing.oldest_at) if standing and standing.oldest_at is not None else None,
+        confirmed=glances.confirmed(times),
+        contacts=contacts,
+        has_aggregator=parts.courier is not None,
+        has_gate=parts.gate is not None,
+        picture=glances.picture,
+    )
+
+
+def _deeds(parts: Parts, contacts: list[Contacted]) -> list[Deed]:
+    health = parts.health()
+    found = [Deed("configuration", str(wrong), subject=parts.config_file) for wrong in parts.wrong]
+    if parts.first_account is not None and parts.first_account.stands_in_file():
+        found.append(Deed("password", subject=parts.config_file))
+    away = [receiver for receiver in parts.receivers() if receiver.state == "retrying"]
+    found += [Deed(_reached_by(receiver.source), receiver.reason, subject=receiver.name) for receiver in away]
+    for name in ("store", "history", "outbox"):
+        if (part := health.get(name)) is None or not part.reason:
+            continue
+        if name == "history":
+            if part.reason in (FULL, OVER):
+                found.append(Deed("room", part.reason))
+        elif name != "outbox" or part.reason not in IN_WORDS.values():
+            found.append(Deed(name, part.reason))
+    if contacts and all(contact.fault for contact in contacts):
+        # The network comes and goes by itself; the rest somebody has to see to.
+        hints = dict.fromkeys(contact.hint for contact in contacts if contact.hint != NotDelivered.hint)
+        found += [Deed("delivery", next(c.fault for c in contacts if c.hint == hint), hint) for hint in hints]
+    return found
+
+
+def _radio(receiver: ReceiverState) -> RadioCard:
+    states: dict[str, State] = {"running": "good", "starting": "fair", "retrying": "bad", "ended": "fair"}
+    status = receiver.status
+    return RadioCard(
+        name=receiver.name,
+        source=(status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        simulated=receiver.simulated,
+        running=receiver.state,
+        state=states[receiver.state],
+        messages=receiver.messages,
+        restarts=receiver.restarts,
+    )
+
+
+def _card(storage: StoreStatus | None, parts: Parts) -> Card | None:
+    if storage is None:
+        return None
+    oldest_ms = storage.oldest_utc_ms
+    trouble = storage.trouble
+    return Card(
+        state="bad" if trouble else "fair" if storage.damaged_segments else "good",
+        free=storage.bytes_free,
+        used=storage.bytes_used,
+        budget=storage.bytes_budget,
+        used_percent=min(100, round(100 * storage.bytes_used / storage.bytes_budget)) if storage.bytes_budget else 0,
+        since="" if oldest_ms is None else zone.written(parts.times.at_utc(oldest_ms), day_only=True),
+        damaged=storage.damaged_segments,
+        trouble=trouble,
+    )
+
+
+def _clock(times: Times, *, seconds: bool = True) -> str:
+    local = times.now.astimezone(zone.here())
+    told = f"{local:%H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+    return f"{'' if times.doubt is None else '≈'}{told}{zone.offset(local)}"
+
+
+def _off(uncertainty_ms: int | None) -> str:
+    """By how much the time may be off.
+
+    >>> _off(250), _off(61_000), _off(None)
+    ('0.25 s', '61 s', '')
+    """
+    return "" if uncertainty_ms is None else f"{uncertainty_ms / 1000:.3g} s"
+
+
+def _reached_by(source: str) -> str:
+    if source.startswith("rtl_tcp://"):
+        return "network"
+    return "usb" if source == "rtlsdr" or source.startswith("rtlsdr:") else "receiver"
