@@ -137,9 +137,10 @@ def _seal(made: Made, known: sqlite3.Connection) -> int:
         count, rest = divmod(rest, JOIN**rank)
         ranks += [rank] * count
     span_ms = min(DAY_MS, SEAL_ROWS * DAY_MS // day_rows)
-    begin = 0
+    begin = spans = 0
     for number, rank in enumerate(ranks, 1):
-        end = begin + JOIN**rank * span_ms // QUARTER_MS * QUARTER_MS
+        spans += JOIN**rank
+        end = spans * span_ms // QUARTER_MS * QUARTER_MS
         sys.stderr.write(f"\r  history: segment {number} of {len(ranks)} ")
         sys.stderr.flush()
         row = _segment(made, number, rank, begin, end)

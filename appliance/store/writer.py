@@ -232,12 +232,13 @@ class Store:
         self.live = await open_writer(self.directory / LIVE, f"wal_autocheckpoint = {LIVE_CHECKPOINT_PAGES}")
         files, self._files = self._files, self._found()
         # A file that is made anew may have the number of the one that was deleted.
-        anew = files != self._files or any(kind == "catalogue_restored" for kind, _ in findings)
-        if await asyncio.to_thread(self._take_up, exchanged=bool(files) and anew):
+        kinds = {kind for kind, _ in findings}
+        exchanged = bool(files) and (files != self._files or "catalogue_restored" in kinds)
+        if await asyncio.to_thread(self._take_up, exchanged, "restored" in kinds):
             self.record("boot", {"number": self.clock.boot})
         self._report(findings)
 
-    def _take_up(self, exchanged: bool) -> bool:
+    def _take_up(self, exchanged: bool, restored: bool) -> bool:
         """Learn what the databases know: numbers of meters, the next of rows and events, and once the ledger.
 
         Returns whether this is the first time in this boot.
@@ -256,7 +257,7 @@ class Store:
             last = segment_path(self.directory, newest.number) if newest else None
             remembered = live.remembered(recent, last)
             self._next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
-            if not self._restored:
+            if restored or not self._restored:
                 self.people = people.read(known)
             elif exchanged:
                 self.people.write_again()

@@ -326,3 +326,23 @@ async def _kept(store: Store) -> str:
     account = await Accounts(store).find("ana")
     assert account is not None
     return account.kept
+
+
+async def test_of_a_restore_that_is_taken_up_by_the_way_its_accounts_count(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    async with box.store() as store:
+        accounts = Accounts(store)
+        await accounts.add("ana", "kept", "console")
+        await accounts.begin(session(accounts, "t1"), 0)
+        await store.commit()
+        await box.upkeep(store)._copy()
+        await accounts.set_password("ana", "new", accounts.now_ms())
+        handed = tmp_path / "handover" / "restore"
+        (handed / "history").mkdir(parents=True)
+        (handed / "backup.json").write_text('{"made": "2026", "name": "Calle 5"}')
+        (tmp_path / COPY).rename(handed / CATALOGUE)
+        # As after a fault of the card: nobody asked for the restore, it is found.
+        await store.disconnect()
+        assert await store.commit() == ""
+        assert await accounts.find("ana") == Account("ana", "kept", TECHNICIAN)
+        assert await accounts.session("t1") is None
