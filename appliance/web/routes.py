@@ -9,8 +9,24 @@ from aiohttp import web
 from appliance.sync import gate, pull
 from appliance.web.frame import login, password_page, static
 from appliance.web.frame.guard import LOG_IN, everybody
-from appliance.web.views import events, health, live, meters, meters_live, metrics, receipts, wrong
+from appliance.web.views import (
+    delivery,
+    events,
+    health,
+    meter,
+    meter_deeds,
+    meter_files,
+    meter_live,
+    meter_readings,
+    meters,
+    meters_live,
+    metrics,
+    overview,
+    receipts,
+    wrong,
+)
 from appliance.web.views import pull as pulled
+from appliance.web.views.one_meter import PATH
 
 ALWAYS = (
     web.get("/healthz", health.view),
@@ -18,10 +34,23 @@ ALWAYS = (
     web.get("/static/{name}", everybody(static.serve)),
 )
 ROUTES = (
-    web.get("/", live.view),
+    web.get("/", overview.view),
+    web.get("/delivery", delivery.view),
+    web.post("/delivery/batches", delivery.download),
+    web.post("/delivery/receipts", delivery.bring),
+    web.get("/events/overview", overview.events, allow_head=False),
     web.get("/meters", meters.view),
     web.get("/meters/events", meters_live.view, allow_head=False),
     web.get("/api/v1/meters.{kind:csv|json}", meters.export),
+    web.get(f"/meters{PATH}", meter.view),
+    web.get(f"/meters{PATH}/events", meter_live.view, allow_head=False),
+    web.get(f"/meters{PATH}/readings", meter_readings.view),
+    web.post(f"/meters{PATH}/notes", meter_deeds.add_note),
+    web.post(f"/meters{PATH}/notes/remove", meter_deeds.remove_note),
+    web.post(f"/meters{PATH}/dial", meter_deeds.compare),
+    web.post(f"/meters{PATH}/dial/forget", meter_deeds.forget),
+    web.get(f"/api/v1/meters{PATH}/chart", meter.chart_data),
+    web.get(f"/api/v1/meters{PATH}/{{table:{'|'.join(meter_files.TABLES)}}}.{{kind:csv|json}}", meter_files.view),
     web.get("/events", events.view, allow_head=False),
     web.get(LOG_IN, login.view),
     web.post(LOG_IN, login.log_in),
