@@ -123,6 +123,14 @@ async def test_the_oldest_is_dropped_first(days: Box) -> None:
         assert store.segments == listed[1:]
 
 
+async def test_captures_count_against_a_budget_of_their_own(days: Box) -> None:
+    folder = days.directory / retention.CAPTURES / "radio"
+    folder.mkdir(parents=True)
+    used = measure(days.directory, None).used
+    (folder / "a.sigmf-data").write_bytes(bytes(400_000))
+    assert measure(days.directory, None).used == used
+
+
 async def test_what_a_restore_replaced_counts_against_no_budget(days: Box) -> None:
     old = days.directory / "replaced-20260301T000000Z"
     old.mkdir()
