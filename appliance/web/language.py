@@ -6,15 +6,19 @@ from appliance.store.schema import PHRASES
 from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINT_WAITING
 from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
+from appliance.tamper import TEXTS
 from appliance.web.views.overview import SOURCES
+from appliance.web.views.wanted import ASSIGNED, SORTS
 
 DYNAMIC = (
     *PHRASES,
     *(FULL, OVER),
     *(words for words in IN_WORDS.values() if words),
+    *TEXTS,
+    *ASSIGNED.values(),
+    *(words for words, _ in SORTS.values()),
     *("electric", "gas", "water", "unknown"),
     *("starting", "running", "retrying", "ended"),
-    *("meter ID", "last heard", "last changed", "level", "messages an hour"),
     *("not JSON", "too long", "not a message", "another message", "time in the future"),
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 LINK = Path("/etc/localtime")
 _FOLDER = "zoneinfo/"
+_UTC = ("Etc/UTC", "Etc/UCT", "UCT", "Etc/Zulu", "Zulu", "Etc/Universal", "Universal")
 
 
 def name() -> str:
@@ -22,7 +23,7 @@ def name() -> str:
     for named in (os.environ.get("TZ", "").lstrip(":"), _linked()):
         try:
             if named and ZoneInfo(named):
-                return named
+                return "UTC" if named in _UTC else named
         except (ValueError, OSError):
             continue
     return "UTC"

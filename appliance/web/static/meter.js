@@ -14,6 +14,8 @@
   const HOUR = 3600000;
   const DAY = 24 * HOUR;
   const SHORTEST = HOUR;
+  const RIGHT = 34; // beside each chart as much room as the axis of levels takes, so that all begin and end alike
+  const FOLLOW_MS = 60000;
   const box = document.getElementById("charts");
   const readout = document.getElementById("readout");
   const { chart: address, zone, unit } = box.dataset;
@@ -26,6 +28,7 @@
   let shown = { from: now() - DAY, to: now(), step: "" };
   let told = null;
   let charts = [];
+  let left = 58;
   let asked = 0;
 
   const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options });
@@ -117,12 +120,12 @@
       height,
       tzDate: (s) => uPlot.tzDate(new Date(s * 1000), zone),
       legend: { show: false },
-      padding: [8, 8, 0, 0],
-      cursor: { sync: { key: "meter", scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false, dataIdx: (u) => at(u), bind: { dblclick: () => () => zoom(3) } },
+      padding: [8, axes.length > 1 ? 0 : RIGHT, 0, 0],
+      cursor: { sync: { key: "meter", scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false, bind: { dblclick: () => () => zoom(3) } },
       select: { show: true },
       scales: { x: { time: true, range: () => [told.from / 1000, told.to / 1000] }, ...scales },
-      series: [{}, ...series],
-      axes: [{ ...axis, values: times, space: 64, size: 42 }, ...axes.map((own) => ({ ...axis, size: 58, values: (u, splits) => splits.map(tick), ...own }))],
+      series: [{}, ...series.map(({ data, ...own }) => own)],
+      axes: [{ ...axis, values: times, space: 64, size: 42 }, ...axes.map((own) => ({ ...axis, size: left, values: (u, splits) => splits.map(tick), ...own }))],
       hooks: {
         drawClear: [draw],
         setSelect: [(u) => {
@@ -134,7 +137,7 @@
         setCursor: [(u) => u.cursor.left >= 0 ? say(at(u)) : say(null)],
       },
     };
-    const made = new uPlot(options, [xs, ...series.map((one) => one.values)], place);
+    const made = new uPlot(options, [xs, ...series.map((one) => one.data)], place);
     touch(made);
     return made;
   };
@@ -158,21 +161,23 @@
     const begin = told.begin.map((ms) => ms / 1000);
     const end = told.end.map((ms) => ms / 1000);
     const scaled = (values) => values.map((counts) => (counts === null ? null : counts * multiplier));
-    const unused = (i) => told.used[i] === null;
+    const unheard = (i) => told.messages[i] === 0;
+    const widest = Math.max(...told.register.map((counts) => tick((counts ?? 0) * multiplier).length));
+    left = 18 + 7 * Math.max(4, widest);
     charts.push(chart("chart-used", 190, begin,
-      [{ values: scaled(told.used), paths: bars, fill: () => colour("--accent"), points: { show: false } }],
-      [{}], { y: { range: (u, low, high) => [Math.min(0, low ?? 0), (high > 0 ? high : 1) * 1.06] } }, marks(unused, true)));
+      [{ data: scaled(told.used), paths: bars, fill: () => colour("--accent"), points: { show: false } }],
+      [{}], { y: { range: (u, low, high) => [Math.min(0, low ?? 0), (high > 0 ? high : 1) * 1.06] } }, marks((i) => told.used[i] === null || unheard(i), true)));
     charts.push(chart("chart-register", 150, end,
-      [{ values: scaled(told.register), stroke: () => colour("--accent"), width: 2, points: { show: false }, spanGaps: false }],
-      [{}], { y: { range: (u, low, high) => (low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.1, false)) } }, marks((i) => told.register[i] === null, true)));
+      [{ data: scaled(told.register), stroke: () => colour("--accent"), width: 2, points: { show: false }, spanGaps: false }],
+      [{}], { y: { range: (u, low, high) => (low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.1, false)) } }, marks((i) => told.register[i] === null || unheard(i), true)));
     charts.push(chart("chart-heard", 140, begin,
       [
-        { values: told.messages, paths: bars, fill: () => colour("--unknown"), points: { show: false } },
-        { values: told.level_db, scale: "level", stroke: () => colour("--good"), width: 2, points: { show: false }, spanGaps: false },
+        { data: told.messages, paths: bars, fill: () => colour("--unknown"), points: { show: false } },
+        { data: told.level_db, scale: "level", stroke: () => colour("--good"), width: 2, points: { show: false }, spanGaps: false },
       ],
-      [{}, { scale: "level", side: 1, grid: { show: false }, size: 34 }],
+      [{}, { scale: "level", side: 1, grid: { show: false }, size: RIGHT }],
       { y: { range: (u, low, high) => [0, Math.max(1, high ?? 1) * 1.06] }, level: { range: [0, 40] } },
-      marks((i) => told.messages[i] === null, false)));
+      marks((i) => told.messages[i] === null || unheard(i), false)));
     say(null);
   };
 
@@ -195,6 +200,7 @@
     const query = new URLSearchParams({ from: Math.max(0, shown.from), to: shown.to });
     if (shown.step) query.set("step", shown.step);
     const turn = ++asked;
+    let fresh;
     try {
       const answer = await fetch(`${address}?${query}`);
       if (answer.redirected) {
@@ -202,22 +208,23 @@
         return;
       }
       if (!answer.ok) throw new Error(answer.status);
-      const fresh = await answer.json();
-      if (turn !== asked) return;
-      told = fresh;
-      shown = { ...shown, from: told.from, to: told.to };
-      press();
-      draw();
-      history.replaceState(null, "", `#from=${shown.from}&to=${shown.to}${shown.step && `&step=${shown.step}`}`);
-      query.set("from", told.from);
-      for (const kind of ["csv", "json"]) {
-        const link = document.getElementById(`file-${kind}`);
-        link.href = `${link.href.split("?")[0]}?${query}`;
-      }
-      box.dataset.drawn = turn;
+      fresh = await answer.json();
     } catch {
       if (turn === asked) readout.textContent = box.dataset.trouble;
+      return;
     }
+    if (turn !== asked) return;
+    told = fresh;
+    shown = { ...shown, from: told.from, to: told.to };
+    press();
+    draw();
+    history.replaceState(null, "", `#from=${shown.from}&to=${shown.to}${shown.step && `&step=${shown.step}`}`);
+    query.set("from", told.from);
+    for (const kind of ["csv", "json"]) {
+      const link = document.getElementById(`file-${kind}`);
+      link.href = `${link.href.split("?")[0]}?${query}`;
+    }
+    box.dataset.drawn = turn;
   };
 
   const zoom = (factor) => {
@@ -282,6 +289,12 @@
   for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)"]) {
     matchMedia(query).addEventListener("change", () => told && charts.forEach((one) => one.redraw(false)));
   }
+
+  // What reaches up to now goes on with it.
+  setInterval(() => {
+    if (document.visibilityState !== "visible" || box.matches(":hover") || now() - shown.to > 2 * FOLLOW_MS) return;
+    show({ from: now() - (shown.to - shown.from), to: now() });
+  }, FOLLOW_MS);
 
   const kept = new URLSearchParams(location.hash.slice(1));
   const given = Number(kept.get("to"));

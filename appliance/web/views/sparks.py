@@ -58,7 +58,9 @@ class Sparks:
 def drawn(day: Day) -> Spark:
     """The picture of a day."""
     known = [used for used in day.used if used is not None]
-    return Spark(bars(day.used), sum(known) if known else None)
+    # That nothing was used in an hour in which the meter was not heard is not known.
+    seen = [used if used or heard else None for used, heard in zip(day.used, day.heard, strict=True)]
+    return Spark(bars(seen), sum(known) if known else None)
 
 
 def bars(values: Sequence[int | None]) -> str:
