@@ -17,7 +17,7 @@ from typing import NamedTuple
 from appliance.store import catalogue
 from appliance.store.heard import running
 from appliance.store.history import History, View
-from appliance.store.rows import BREAKS, SUSPECT, MeterRow
+from appliance.store.rows import BREAKS, SUSPECT, MeterRow, SegmentRow
 from appliance.store.schema import LIVE, segment_path
 from appliance.timeline import BOOT_SHIFT, Timeline
 
@@ -131,28 +131,38 @@ class LastDay:
         of = [row.number for row in view.sealed]
         is_other = of != self._of or view.timeline is not self._timeline or view.live_to > self._last_id
         if is_other or first_ms != self._first_ms:
-            self._begin(view, rows, first_ms)
+            sealed = self._begin(view, rows, first_ms)
+            # The kernel reads these meanwhile.
+            self._read_on(view)
+            self._read_sealed(view, sealed)
             self._of, self._timeline, self._first_ms = of, view.timeline, first_ms
-        self._read_on(view)
+        else:
+            self._read_on(view)
         breaks, heard_now = self._breaks(view), self._heard_now(view, rows)
         return [self._day(row, breaks.get(row.number, ()), heard_now.get(row.number, 0)) for row in rows]
 
-    def _begin(self, view: View, rows: Iterable[MeterRow], first_ms: int) -> None:
+    def _begin(self, view: View, rows: Iterable[MeterRow], first_ms: int) -> Sequence[SegmentRow]:
+        """Forget all; returns the segments that tell of these hours."""
+        self._of = []
         utc_ms = [first_ms + (n - 1) * HOUR_MS for n in range(HOURS + 2)]
         # Of the hour before the first only its end counts, so all that was before may be taken for a part of it.
         self._stamps = [1 << BOOT_SHIFT, *map(view.timeline.stamp_at, utc_ms[1:])]
         self._courses = {row.number: _Course() for row in rows}
         self._recent = [{} for _ in range(HOURS + 1)]
-        _read_ahead(view.history.directory / LIVE)
         self._last_id = view.live_to
-        known = json.dumps(list(self._courses))
+        _read_ahead(view.history.directory / LIVE)
         begins = [row.from_at for row in view.sealed]
         first = max([0, *(n for n, begin in enumerate(begins) if begin <= self._stamps[1])])
         for segment in view.sealed[first:]:
             if segment.bytes <= READ_AHEAD_BYTES:
                 _read_ahead(segment_path(view.history.directory, segment.number))
+        return view.sealed[first:]
+
+    def _read_sealed(self, view: View, segments: Sequence[SegmentRow]) -> None:
+        known = json.dumps(list(self._courses))
+        for n, segment in enumerate(segments):
             # Of the first what was before the first hour, too.
-            low = self._place(segment.from_at) if segment.number != view.sealed[first].number else 0
+            low = self._place(segment.from_at) if n else 0
             stamps = self._stamps[low : self._place(segment.to_at) + 2]
             for number, hour, consumption, heard in view.rows(segment, _SEALED, (known, json.dumps(stamps))):
                 course = self._courses[number]
@@ -160,6 +170,7 @@ class LastDay:
                     course.sealed[low + hour] = consumption
                 course.heard |= heard << (low + hour)
         for course in self._courses.values():
+            course.used = None
             for hour in range(1, HOURS + 1):
                 if course.sealed[hour] < 0:
                     course.sealed[hour] = course.sealed[hour - 1]
