@@ -159,7 +159,7 @@ class LastDay:
         return view.sealed[first:]
 
     def _read_sealed(self, view: View, segments: Sequence[SegmentRow]) -> None:
-        known = json.dumps(list(self._courses))
+        known = json.dumps(list(self._courses)[:MOST_METERS])
         for n, segment in enumerate(segments):
             # Of the first what was before the first hour, too.
             low = self._place(segment.from_at) if n else 0
