@@ -88,10 +88,15 @@ def _compare(box: Heard, stored: list[tuple[Any, ...]]) -> None:
         (*known[number], at >> 42, at & (1 << 42) - 1, *more) for number, at, *more in files.everything()["reading"]
     )
     told = [row[:-1] for row in stored]
-    held, gone = set(kept), _gone(files)
+    held = set(kept)
     missing = sorted(held - set(told))
+    beyond = [row for row in stored if row[:-1] not in held]
+    by_time, by_stamp = _gone(files)
     invented = [
-        row for *row, at in stored if tuple(row) not in held and not any(low <= at < high for low, high in gone)
+        row
+        for row in beyond
+        if not any(low <= row[-1] <= high for low, high in by_time)
+        and not any(low <= row[2] << 42 | row[3] <= high for low, high in by_stamp)
     ]
     twice = len(told) - len(set(told))
     if missing or invented or twice:
@@ -112,10 +117,14 @@ def _compare(box: Heard, stored: list[tuple[Any, ...]]) -> None:
             raise Lost(f"appliance {box.number}: {len(lost)} acknowledged readings are gone, such as {min(lost)}")
 
 
-def _gone(files: Box) -> list[tuple[int, int]]:
-    """When history was, UTC in ms, that had to be thinned or dropped."""
+def _gone(files: Box) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """When history was that had to go, by UTC in ms; and by stamps, what went before that could be noted."""
     told = [json.loads(detail) for kind in ("history_thinned", "history_dropped") for detail in files.events(kind)]
-    return [(detail["from_utc_ms"], detail["to_utc_ms"] + 1) for detail in told]
+    missed = [json.loads(detail) for detail in files.events("segment_damaged")]
+    return (
+        [(detail["from_utc_ms"], detail["to_utc_ms"]) for detail in told],
+        [(detail["from_at"], detail["to_at"]) for detail in missed if detail.get("missing")],
+    )
 
 
 async def _check_receipts(database: Database, key: Ed25519PublicKey, box: Heard) -> None:

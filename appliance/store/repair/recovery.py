@@ -201,7 +201,9 @@ def _said(path: Path, row: SegmentRow) -> SegmentRow | None:
 def mend(directory: Path, row: SegmentRow, writer: sqlite3.Connection) -> Finding:
     """Enter what is left of a damaged segment under a new number, and set it aside. Raises as `prepare` does."""
     path = segment_path(directory, row.number)
-    detail: dict[str, object] = {"segment": row.number, "readings": row.readings}
+    detail: dict[str, object] = {
+        "segment": row.number, "readings": row.readings, "from_at": row.from_at, "to_at": row.to_at,
+    }  # fmt: skip
     made = None
     if path.is_file():
         known = catalogue.segments(writer)

@@ -196,7 +196,9 @@ async def test_a_segment_that_ends_before_its_time_is_missed(old: Box) -> None:
     old.segment(row).unlink()
     sums_path(old.segment(row)).unlink()
     ((kind, detail),) = recovery.prepare(old.directory)
-    assert (kind, detail) == ("segment_damaged", {"segment": row.number, "readings": row.readings, "missing": True})
+    span = {"from_at": row.from_at, "to_at": row.to_at}
+    told = {"segment": row.number, "readings": row.readings, "missing": True} | span
+    assert (kind, detail) == ("segment_damaged", told)
     assert row not in old.listed()
 
 
