@@ -176,7 +176,10 @@ TABLES: dict[str, tuple[tuple[str, ...], Table]] = {
         ),
         _reception,
     ),
-    "readings": (("stamp", *_TIME, "register", "quantity", "unit", "tamper_phy", "tamper_enc", "is_suspect"), _readings),
+    "readings": (
+        ("stamp", *_TIME, "register", "quantity", "unit", "tamper_phy", "tamper_enc", "is_suspect"),
+        _readings,
+    ),
     "tamper": ((*_TIME, "phy_before", "phy", "enc_before", "enc"), _tamper),
     "breaks": ((*_TIME, "what", "before", "after"), _breaks),
     "notes": ((*_TIME, "who", "text"), _notes),

@@ -1,9 +1,9 @@
 """`/meters/events`: what changed in the list, as server-sent events, at most one a second to each page.
 
 An event carries the rendered rows of the meters that changed after the page's cursor, so a slow or sleeping
-page gets fewer and larger events instead of a backlog; and which of them are not among those wanted any more. The cursor
-travels as the event's id, and comes back in `Last-Event-ID` or in the address; one of another edition gets all rows, as
-does a page whose edition ends.
+page gets fewer and larger events instead of a backlog; and which of them are not among those wanted any more. The
+cursor travels as the event's id, and comes back in `Last-Event-ID` or in the address; one of another edition gets all
+rows, as does a page whose edition ends.
 """
 
 import json

@@ -17,7 +17,7 @@ from appliance.store.rows import MeterKey
 from appliance.store.writer import Store
 
 EVERY_S = 60.0
-HEIGHT, STEP = 20, 4
+HEIGHT, STEP = 20, 3
 
 
 class Spark(NamedTuple):
@@ -67,7 +67,7 @@ def bars(values: Sequence[int | None]) -> str:
     """The path of bars on a base line, the highest as high as there is room; nothing where nothing is known.
 
     >>> bars([0, 2, None, 4])
-    'M2 20v-1m4 1v-10m8 10v-20'
+    'M1 20v-1m3 1v-10m6 10v-20'
     """
     most = max((abs(value) for value in values if value is not None), default=0)
     path, at, left = "", 0, 0
@@ -75,7 +75,7 @@ def bars(values: Sequence[int | None]) -> str:
         if value is None:
             continue
         height = max(1, round(abs(value) * HEIGHT / most)) if most else 1
-        path += f"m{(place - at) * STEP} {left}v-{height}" if path else f"M{place * STEP + 2} {HEIGHT}v-{height}"
+        path += f"m{(place - at) * STEP} {left}v-{height}" if path else f"M{place * STEP + 1} {HEIGHT}v-{height}"
         at, left = place, height
     return path
 

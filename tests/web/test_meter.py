@@ -1,0 +1,257 @@
+"""The page of one meter over HTTP: what is shown, what a technician does there, its files and what charts are drawn from."""
+
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from appliance.assignment import Assignment
+from appliance.store.assigned import Assigned
+from appliance.web.views.meter_files import TABLES
+from tests.web.conftest import Site, served
+from tests.web.pages import get
+
+HOUR_S, DAY_MS = 3600.0, 86_400_000
+EVIL = "<script>alert(1)</script>\"'{{7*7}}%s"
+METER = "/meters/scm/60"
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncIterator[Site]:
+    """A site that has heard a meter for two days, a count every quarter of an hour, and a sibling."""
+    async with served(Site(tmp_path)) as site:
+        for quarter in range(192):
+            site.hear(60, consumption=31160 + quarter)
+            site.hear(61)
+            site.pass_time(HOUR_S / 4)
+        await site.keep()
+        yield site
+
+
+async def post(
+    site: Site, path: str, fields: Mapping[str, str], cookies: Mapping[str, str], **headers: str
+) -> tuple[aiohttp.ClientResponse, str]:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        aiohttp.ClientSession(cookies=cookies, cookie_jar=jar) as session,
+        session.post(
+            site.url + path, data=fields, headers={"Origin": site.url} | headers, allow_redirects=False
+        ) as answer,
+    ):
+        return answer, await answer.text()
+
+
+async def page_of(site: Site, cookies: Mapping[str, str], path: str = METER) -> str:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        aiohttp.ClientSession(cookies=cookies, cookie_jar=jar) as session,
+        session.get(site.url + path) as answer,
+    ):
+        assert answer.status == 200
+        return await answer.text()
+
+
+async def chart(site: Site, query: str = "", path: str = METER) -> dict[str, Any]:
+    answer, text = await get(site, f"/api/v1{path}/chart{query}")
+    assert answer.status == 200
+    told: dict[str, Any] = json.loads(text)
+    return told
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/meters/scm/61", "/meters/scm/60-simulated", "/meters/idm/60", "/meters/scm/0", "/meters/scm/x", "/meters/scm"],
+)
+async def test_what_was_never_heard_has_no_page(site: Site, path: str) -> None:
+    site.hear(60)
+    assert (await get(site, path))[0].status == 404
+    assert (await get(site, METER))[0].status == 200
+
+
+async def test_a_simulated_meter_is_marked(site: Site) -> None:
+    site.hear(60, simulated=True)
+    _, page = await get(site, "/meters/scm/60-simulated")
+    assert "A simulated meter." in page
+    assert "/meters/scm/60-simulated" in (await get(site, "/meters"))[1]
+
+
+async def test_days_and_months_are_there_without_javascript(kept: Site) -> None:
+    _, page = await get(kept, METER)
+    days, months = (page.partition(f'id="{name}"')[2].partition("</details>")[0] for name in ("days", "months"))
+    assert "2026-03-02" in days
+    assert ">96<" in days
+    assert "2026-03" in months
+
+
+async def test_the_step_follows_from_the_span(kept: Site) -> None:
+    now_ms = kept.machine.utc_ms
+    last_day = await chart(kept)
+    assert (last_day["step"], len(last_day["begin"])) == ("quarter", 96)
+    assert sum(used or 0 for used in last_day["used"]) in (95, 96, 97)
+    assert (await chart(kept, f"?from={now_ms - 30 * DAY_MS}"))["step"] == "day"
+    assert (await chart(kept, "?from=0"))["step"] == "month"
+    forced = await chart(kept, f"?from={now_ms - 30 * DAY_MS}&step=quarter")
+    assert len(forced["begin"]) <= 960
+    assert forced["end"][-1] >= now_ms
+    for told in (last_day, forced):
+        lengths = {len(told[name]) for name in ("begin", "end", "register", "used", "messages", "level_db")}
+        assert len(lengths) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?from=9&to=1",
+        "?from=-1",
+        "?from=x&to=y",
+        f"?to={10**15}",
+        "?from=0&to=0&step=day",
+        "?step=hour",
+        "?to=99999999999999999999",
+    ],
+)
+async def test_an_odd_span_is_answered_all_the_same(kept: Site, query: str) -> None:
+    for kind in ("", ".csv", ".json"):
+        path = f"/api/v1{METER}/" + (f"consumption{kind}" if kind else "chart")
+        assert (await get(kept, path + query))[0].status == 200
+
+
+async def test_an_exchange_is_marked_and_explained(kept: Site) -> None:
+    for consumption in (12, 13):
+        kept.hear(60, consumption=consumption)
+        kept.pass_time(300)
+    await kept.store.commit()
+    _, page = await get(kept, METER)
+    breaks = page.partition("Breaks of the register")[2]
+    assert "Exchanged" in breaks
+    assert "31351 → 12" in breaks
+    assert (await chart(kept))["breaks"][0][1:] == ["meter_exchanged"]
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("kind", ["csv", "json"])
+async def test_each_table_as_a_file(kept: Site, table: str, kind: str) -> None:
+    kept.hear(60, consumption=40000, tamper_phy=1)
+    kept.hear(60, consumption=12, tamper_phy=1)
+    cookies = kept.logs_in()
+    await kept.store.commit()
+    await post(kept, f"{METER}/notes", {"text": "=SUM(A1)"}, cookies)
+    await post(kept, f"{METER}/dial", {"shown": "00311.60"}, cookies)
+    answer, text = await get(kept, f"/api/v1{METER}/{table}.{kind}")
+    assert answer.status == 200
+    if kind == "json":
+        rows = json.loads(text)
+        assert all(set(row) == set(TABLES[table][0]) for row in rows)
+    else:
+        rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"))))
+        assert tuple(rows.pop(0)) == TABLES[table][0]
+        assert all(not cell.startswith("=") for row in rows for cell in row)
+    assert rows or table == "breaks"
+
+
+async def test_readings_page_by_page(kept: Site) -> None:
+    path, seen = f"{METER}/readings", 0
+    while path:
+        _, page = await get(kept, path)
+        seen += page.count('<th role="rowheader"')
+        path = page.partition('rel="next" href="')[2].partition('"')[0]
+    assert seen == 192
+    assert (await get(kept, f"{METER}/readings?before=-1"))[0].status == 200
+    assert "There are none" in (await get(kept, f"{METER}/readings?before=1"))[1]
+
+
+async def test_tamper_says_what_it_means_and_siblings_are_named(kept: Site) -> None:
+    kept.hear(60, consumption=31400, tamper_phy=3)
+    await kept.store.commit()
+    _, page = await get(kept, METER)
+    assert "energy flowed backwards" in page
+    assert "at least 3 ×" in page
+    assert 'href="/meters/scm/61"' in page
+
+
+async def test_notes_are_added_and_removed_by_who_wrote_them(kept: Site) -> None:
+    ana, bea = kept.logs_in("ana"), kept.logs_in("bea")
+    answer, _ = await post(kept, f"{METER}/notes", {"text": f"{EVIL}\nThe dog bites."}, ana)
+    assert (answer.status, answer.headers["Location"]) == (303, f"{METER}#notes")
+    mine, others = await page_of(kept, ana), await page_of(kept, bea)
+    assert "The dog bites." in others
+    assert "<script>alert" not in others
+    number = mine.partition('name="number" value="')[2].partition('"')[0]
+    assert number
+    assert 'name="number"' not in others
+    refused, page = await post(kept, f"{METER}/notes/remove", {"number": number}, bea)
+    assert (refused.status, "somebody else" in page) == (409, True)
+    assert (await post(kept, f"{METER}/notes/remove", {"number": number}, ana))[0].status == 303
+    assert "The dog bites." not in await page_of(kept, ana)
+    assert (await post(kept, f"{METER}/notes/remove", {"number": "x"}, ana))[0].status == 400
+
+
+async def test_a_note_that_is_refused_is_not_lost(kept: Site) -> None:
+    answer, page = await post(kept, f"{METER}/notes", {"text": "x" * 501}, kept.logs_in())
+    assert answer.status == 409
+    assert "more than 500 characters" in page
+    assert "x" * 501 in page
+
+
+async def test_nothing_is_done_without_a_log_in_or_from_elsewhere(kept: Site) -> None:
+    for path in ("notes", "notes/remove", "dial", "dial/forget"):
+        assert (await post(kept, f"{METER}/{path}", {"text": "x", "shown": "1"}, {}))[0].status == 303
+        stranger, _ = await post(kept, f"{METER}/{path}", {"text": "x"}, kept.logs_in(), Origin="https://evil.example")
+        assert stranger.status == 403
+    page = await page_of(kept, {})
+    assert 'method="post"' not in page.partition("<main")[2]
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"), [("abc", "no reading of a dial"), ("", "no reading"), (EVIL, "no reading")]
+)
+async def test_what_is_no_dial_is_refused(kept: Site, shown: str, words: str) -> None:
+    answer, page = await post(kept, f"{METER}/dial", {"shown": shown}, kept.logs_in())
+    assert answer.status == 409
+    assert words in page
+    assert "<script>alert" not in page
+
+
+async def test_a_dial_tells_the_multiplier(kept: Site) -> None:
+    cookies = kept.logs_in()
+    answer, _ = await post(kept, f"{METER}/dial", {"shown": "00313.51"}, cookies)
+    assert (answer.status, answer.headers["Location"]) == (303, f"{METER}#dial")
+    page = await page_of(kept, cookies)
+    assert "× 0.01" in page
+    assert "worked out from the dial" in page
+    assert "313.51" in page.partition('id="facts"')[2].partition("</dl>")[0]
+    assert "× 0,01" in await page_of(kept, cookies, f"{METER}?lang=es")
+    await post(kept, f"{METER}/dial/forget", {}, cookies)
+    assert "No multiplier is known." in await page_of(kept, cookies)
+
+
+async def test_what_is_assigned_counts_until_the_dial_says_otherwise(kept: Site) -> None:
+    kept.store.assigned = Assigned(1, 1, (Assignment.of(60, "", EVIL, "Calle 5", "10"),))
+    _, page = await get(kept, METER)
+    assert "as assigned" in page
+    assert "313510" in page
+    assert "<script>alert" not in page
+
+
+async def test_times_of_a_lost_clock_are_marked(tmp_path: Path, lost: Site) -> None:
+    lost.hear(60)
+    await lost.keep()
+    _, page = await get(lost, METER)
+    assert "≈" in page.partition("Readings as stored")[2]
+    assert json.loads((await get(lost, f"/api/v1{METER}/readings.json"))[1])[0]["is_estimate"] is True
+    assert (await chart(lost))["unsure"]
+
+
+async def test_a_history_that_does_not_answer(site: Site) -> None:
+    site.hear(60)
+    answer, page = await get(site, METER)
+    assert answer.status == 200
+    assert "The history cannot be read just now." in page
+    assert (await get(site, f"/api/v1{METER}/chart"))[0].status == 503
+    assert (await get(site, f"/api/v1{METER}/readings.csv"))[0].status == 503
+    assert (await get(site, f"{METER}/readings"))[0].status == 503
