@@ -96,7 +96,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         command = [sys.executable, str(tmp_path / "child.py"), str(meters), str(tmp_path / "pids")]
         settings = tmp_path / "appliance.toml"
         settings.write_text(
-            f"[web]\nhost = '127.0.0.1'\nport = {port}\n{web}"
+            f"[web]\nhost = '127.0.0.1'\nport = {port}\nopen_to_read = true\n{web}"
             f"[store]\ndirectory = {json.dumps(str(tmp_path / 'data'))}\n"
             f"{store or f'commit_interval_s = {commit_interval_s}'}\n"
             f"[[receiver]]\ncommand = {json.dumps(command)}\n{more}"
@@ -140,7 +140,7 @@ async def test_a_stop_keeps_all_that_was_heard(start: Start, number: signal.Sign
     appliance = await start(meters=50)
     await appliance.until_heard(50)
     assert (await appliance.health())["state"] == "healthy"
-    async with aiohttp.ClientSession() as session, session.get(appliance.url + "events") as stream:
+    async with aiohttp.ClientSession() as session, session.get(appliance.url + "meters/events") as stream:
         await stream.content.readline()
         assert await appliance.end(number) == 0
     assert not list((appliance.directory / "data").rglob("*-wal"))

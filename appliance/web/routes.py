@@ -11,7 +11,6 @@ from appliance.web.frame import login, password_page, static
 from appliance.web.frame.guard import LOG_IN, everybody
 from appliance.web.views import (
     delivery,
-    events,
     health,
     meter,
     meter_deeds,
@@ -51,7 +50,6 @@ ROUTES = (
     web.post(f"/meters{PATH}/dial/forget", meter_deeds.forget),
     web.get(f"/api/v1/meters{PATH}/chart", meter.chart_data),
     web.get(f"/api/v1/meters{PATH}/{{table:{'|'.join(meter_files.TABLES)}}}.{{kind:csv|json}}", meter_files.view),
-    web.get("/events", events.view, allow_head=False),
     web.get(LOG_IN, login.view),
     web.post(LOG_IN, login.log_in),
     web.post("/logout", login.log_out),

@@ -7,7 +7,7 @@ import pytest
 
 from appliance.assignment import Assignment
 from appliance.store.assigned import Assigned
-from appliance.web.views.live import MOST_MISSING
+from appliance.web.condition import MOST_MISSING
 from tests.web.conftest import Site
 from tests.web.pages import Cells, get
 
@@ -22,7 +22,7 @@ async def test_a_meter_has_its_name_and_address(site: Site) -> None:
     site.hear(6)
     site.hear(7)
     assign(site, 1, 5, 6, 8)
-    _, page = await get(site, "/")
+    _, page = await get(site, "/meters")
     cells = Cells(page)
     assert [row[0] for row in cells.rows[1:]] == [
         "5 scmPozo <1> 5 Calle 5 nº 5, Ñuñoa", "6 scmPozo <1> 6 Calle 5 nº 6, Ñuñoa", "7 scm"
@@ -70,20 +70,19 @@ async def test_of_many_that_are_missing_some_are_named(site: Site) -> None:
 
 async def test_nothing_is_said_where_nothing_is_assigned(site: Site) -> None:
     site.hear(5)
-    assert "assigned" not in (await get(site, "/"))[1]
+    assert "assigned meters" not in (await get(site, "/"))[1]
 
 
 async def test_an_open_page_learns_of_another_list(site: Site) -> None:
     site.hear(5)
     assign(site, 1, 5)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events") as answer:
         first = await told(answer)
         assert "Pozo" in first["rows"]
         assign(site, 2, 5, 6, name="Casa")
         while "Casa" not in (later := await told(answer))["rows"]:
             pass
         assert later["full"]
-        assert "1 of 2 assigned meters" in later["status"]
 
 
 async def told(answer: aiohttp.ClientResponse) -> dict[str, str]:

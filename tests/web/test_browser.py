@@ -55,7 +55,7 @@ async def browser() -> AsyncIterator[Any]:
         await running.close()
 
 
-async def opened(browser: Any, site: Site, path: str = "/", **context: Any) -> Tab:
+async def opened(browser: Any, site: Site, path: str = "/meters", **context: Any) -> Tab:
     made = await browser.new_context(locale="en-US", **context)
     await made.add_cookies([{"name": k, "value": v, "url": site.url} for k, v in site.logs_in().items()])
     tab = Tab(await made.new_page(), site.url)
@@ -91,14 +91,14 @@ async def test_the_first_meter_ends_the_empty_state(browser: Any, site: Site) ->
     assert tab.complaints == []
 
 
-async def test_the_strip_changes(browser: Any, site: Site) -> None:
-    tab = await opened(browser, site)
+async def test_the_overview_changes(browser: Any, site: Site) -> None:
+    tab = await opened(browser, site, "/")
     for reason in ("No dongle found", "The dongle stopped"):
         site.receiver(state="retrying", reason=reason)
-        await tab.page.locator(".reason", has_text=reason).wait_for()
+        await tab.page.locator(".deed .told", has_text=reason).wait_for()
     site.receiver(simulated=True)
     await tab.page.locator(".banner").wait_for()
-    assert await tab.page.locator(".reason").count() == 0
+    assert await tab.page.locator(".deed").count() == 0
     assert tab.complaints == []
 
 
@@ -161,7 +161,7 @@ async def test_finding_a_meter(browser: Any, site: Site) -> None:
 
 async def test_without_javascript_it_can_be_read(browser: Any, site: Site) -> None:
     site.hear(60243827)
-    tab = await opened(browser, site, "/?sort=level&lang=es", java_script_enabled=False)
+    tab = await opened(browser, site, "/meters?sort=level&lang=es", java_script_enabled=False)
     assert "60243827" in await tab.text("#meters")
     assert "Recargue" in await tab.text("#connection")
     assert not await tab.page.locator("#filter").is_visible()

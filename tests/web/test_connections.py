@@ -48,7 +48,7 @@ async def test_rubbish_is_refused_without_repeating_it(
 
 
 async def test_a_stream_has_no_head(site: Site) -> None:
-    answer, _ = await get(site, "/events", "HEAD")
+    answer, _ = await get(site, "/meters/events", "HEAD")
     assert answer.status == 405
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.web import streams
 from appliance.web.site import serving
-from appliance.web.views import events
+from appliance.web.views import meters_live as events
 from tests.web.conftest import Site
 from tests.web.pages import Cells, get
 
@@ -45,40 +45,35 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_events_carry_only_what_changed(site: Site, fast: None) -> None:
     site.hear(1)
     site.hear(2)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events?lang=es") as answer:
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events?lang=es") as answer:
         assert answer.content_type == "text/event-stream"
         stream = Stream(answer)
         first = await stream.next()
         assert first["full"]
         assert sorted(ids(first)) == ["m-scm-1", "m-scm-2"]
         assert "electricidad" in first["rows"]
-        assert "funcionando" in first["status"]
         site.pass_time(30)
         site.hear(2, consumption=31161)
         second = await stream.next()
         assert ids(second) == ["m-scm-2"]
-        assert (second["full"], second["status"], second["count"]) == (False, None, "2")
-        site.receiver(state="retrying", reason="no dongle")
-        third = await stream.next()
-        assert ids(third) == []
-        assert "No dongle." in third["status"]
+        assert (second["full"], second["heard"]) == (False, "2")
 
 
 async def test_a_page_that_was_away_gets_what_it_missed(site: Site, fast: None) -> None:
     site.hear(1)
     site.hear(2)
     async with aiohttp.ClientSession() as session:
-        async with session.get(f"{site.url}/events") as answer:
+        async with session.get(f"{site.url}/meters/events") as answer:
             stream = Stream(answer)
             await stream.next()
         site.pass_time(60)
         site.hear(1)
-        async with session.get(f"{site.url}/events", headers={"Last-Event-ID": stream.id}) as answer:
+        async with session.get(f"{site.url}/meters/events", headers={"Last-Event-ID": stream.id}) as answer:
             missed = await Stream(answer).next()
             assert ids(missed) == ["m-scm-1"]
             assert not missed["full"]
         for cursor in ("0badcafe-2", "-", "0badcafe-²", f"{stream.id.partition('-')[0]}x-1", "9" * 40):
-            async with session.get(f"{site.url}/events", params={"cursor": cursor}) as answer:
+            async with session.get(f"{site.url}/meters/events", params={"cursor": cursor}) as answer:
                 told = await Stream(answer).next()
                 assert told["full"]
                 assert len(ids(told)) == 2
@@ -86,17 +81,17 @@ async def test_a_page_that_was_away_gets_what_it_missed(site: Site, fast: None) 
 
 async def test_a_quiet_stream_still_beats(site: Site, fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "HEARTBEAT_S", 0.05)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events") as answer:
         stream = Stream(answer)
         await stream.next()
         beat = await stream.next()
-        assert (beat["rows"], beat["status"]) == ("", None)
+        assert (beat["rows"], beat["gone"]) == ("", [])
 
 
 async def test_rates_fall_without_messages(site: Site, fast: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "REFRESH_S", 0.05)
     site.hear(1)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events") as answer:
         stream = Stream(answer)
         await stream.next()
         site.pass_time(3 * 3600)
@@ -106,16 +101,16 @@ async def test_rates_fall_without_messages(site: Site, fast: None, monkeypatch: 
 
 async def test_streams_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_STREAMS", 1)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/events") as answer:
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events") as answer:
         await Stream(answer).next()
-        refused, _ = await get(site, "/events")
+        refused, _ = await get(site, "/meters/events")
         assert refused.status == 503
 
 
 async def test_streams_end_with_the_site(site: Site) -> None:
     async with aiohttp.ClientSession() as session:
         async with serving(site.parts(), "127.0.0.1", 0) as port:
-            answer = await session.get(f"http://127.0.0.1:{port}/events")
+            answer = await session.get(f"http://127.0.0.1:{port}/meters/events")
             stream = Stream(answer)
             await stream.next()
         with pytest.raises(EOFError):

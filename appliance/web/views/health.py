@@ -12,9 +12,9 @@ from aiohttp import web
 from appliance import __version__
 from appliance.model import ReceiverState
 from appliance.supervisor import Health
+from appliance.web.condition import LONGEST_SOURCE
 from appliance.web.frame.guard import everybody
 from appliance.web.parts import PARTS, Parts
-from appliance.web.views.live import LONGEST_SOURCE
 
 
 @everybody

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from appliance.errors import NotDelivered
 from appliance.model import ReceiverState
-from appliance.store.retention import FULL, OVER
 from appliance.store.rows import StoreStatus
 from appliance.sync.sparing import IN_WORDS
 from appliance.web import zone
+from appliance.web.condition import LONGEST_SOURCE, Condition, condition, reached_by
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
@@ -29,7 +29,6 @@ HEARTBEAT_S = 5.0
 DAY_MS = 86_400_000
 # Most meters send every half minute: a street that says nothing for so long is worth a look.
 QUIET_MS = 1_800_000
-LONGEST_SOURCE = 80
 
 SOURCES = {
     "ntp": "by the network (NTP)",
@@ -75,8 +74,6 @@ class Card:
     budget: int
     used_percent: int
     since: str
-    damaged: int
-    trouble: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +85,8 @@ class Glance:
     """
 
     state: State
+    condition: Condition
     deeds: list[Deed]
-    simulated: bool
-    only_simulated: bool
     radios: list[RadioCard]
     heard: Shown | None
     silent: bool
@@ -175,17 +171,16 @@ def glance(request: web.Request, times: Times) -> Glance:
     heard_ms = None if latest is None else parts.store.clock.utc_ms(latest)
     running = any(receiver.state == "running" for receiver in receivers)
     lately_ms = max(heard_ms or 0, times.moment.utc_ms - round(parts.uptime_s * 1000))
-    contacts = glances.contacts(times)
+    how, contacts = condition(parts, times), glances.contacts(times)
     deeds = _deeds(parts, contacts)
     card = _card(parts.storage, parts)
     standing = glances.standing
     unsure = times.doubt is not None
     silent = running and times.moment.utc_ms - lately_ms > QUIET_MS
     return Glance(
-        state="bad" if deeds else "fair" if silent or unsure or (card and card.state == "fair") else "good",
+        state="bad" if deeds or how.must_be_seen_to else "fair" if silent or how.is_worth_a_look else "good",
+        condition=how,
         deeds=deeds,
-        simulated=parts.simulated,
-        only_simulated=all(receiver.simulated for receiver in receivers),
         radios=[_radio(receiver) for receiver in receivers],
         heard=None if latest is None else times.at(latest),
         silent=silent,
@@ -209,20 +204,14 @@ def glance(request: web.Request, times: Times) -> Glance:
 
 
 def _deeds(parts: Parts, contacts: list[Contacted]) -> list[Deed]:
-    health = parts.health()
-    found = [Deed("configuration", str(wrong), subject=parts.config_file) for wrong in parts.wrong]
+    found: list[Deed] = []
     if parts.first_account is not None and parts.first_account.stands_in_file():
         found.append(Deed("password", subject=parts.config_file))
     away = [receiver for receiver in parts.receivers() if receiver.state == "retrying"]
-    found += [Deed(_reached_by(receiver.source), receiver.reason, subject=receiver.name) for receiver in away]
-    for name in ("store", "history", "outbox"):
-        if (part := health.get(name)) is None or not part.reason:
-            continue
-        if name == "history":
-            if part.reason in (FULL, OVER):
-                found.append(Deed("room", part.reason))
-        elif name != "outbox" or part.reason not in IN_WORDS.values():
-            found.append(Deed(name, part.reason))
+    found += [Deed(reached_by(receiver.source), receiver.reason, subject=receiver.name) for receiver in away]
+    outbox = parts.health().get("outbox")
+    if outbox is not None and outbox.reason and outbox.reason not in IN_WORDS.values():
+        found.append(Deed("outbox", outbox.reason))
     if contacts and all(contact.fault for contact in contacts):
         # The network comes and goes by itself; the rest somebody has to see to.
         hints = dict.fromkeys(contact.hint for contact in contacts if contact.hint != NotDelivered.hint)
@@ -248,16 +237,13 @@ def _card(storage: StoreStatus | None, parts: Parts) -> Card | None:
     if storage is None:
         return None
     oldest_ms = storage.oldest_utc_ms
-    trouble = storage.trouble
     return Card(
-        state="bad" if trouble else "fair" if storage.damaged_segments else "good",
+        state="bad" if storage.trouble else "fair" if storage.damaged_segments else "good",
         free=storage.bytes_free,
         used=storage.bytes_used,
         budget=storage.bytes_budget,
         used_percent=min(100, round(100 * storage.bytes_used / storage.bytes_budget)) if storage.bytes_budget else 0,
         since="" if oldest_ms is None else zone.written(parts.times.at_utc(oldest_ms), day_only=True),
-        damaged=storage.damaged_segments,
-        trouble=trouble,
     )
 
 
@@ -274,9 +260,3 @@ def _off(uncertainty_ms: int | None) -> str:
     ('0.25 s', '61 s', '')
     """
     return "" if uncertainty_ms is None else f"{uncertainty_ms / 1000:.3g} s"
-
-
-def _reached_by(source: str) -> str:
-    if source.startswith("rtl_tcp://"):
-        return "network"
-    return "usb" if source == "rtlsdr" or source.startswith("rtlsdr:") else "receiver"

@@ -1,0 +1,155 @@
+"""How the appliance is, in words and numbers: its receivers, its card, its clock, and the meters that it should hear."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.assignment import Assignment
+from appliance.model import ReceiverState
+from appliance.store.retention import FULL, OVER
+from appliance.store.writer import Store
+from appliance.web.parts import Parts
+from appliance.web.times import Times
+
+MOST_REASONS = 6
+LONGEST_SOURCE = 80
+MOST_MISSING = 8
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """For _strips.html: a receiver. Numbers are None until it told them.
+
+    `reached_by` is as `reached_by` says.
+    """
+
+    name: str
+    source: str
+    simulated: bool
+    reached_by: str
+    state: str
+    reason: str
+    restarts: int
+    messages: int
+    center_mhz: float | None
+    rate_msps: float | None
+    noise_floor_dbfs: float | None
+    gain_db: float | None
+    dropped: int
+    dropped_s: float
+    clipped_percent: float
+    refused: int
+    refused_by: list[tuple[str, int]]
+    garbage: list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """For _overview.html. `wrong` is what is wrong in `config_file`.
+
+    `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after,
+    `room_trouble` why there is too little room though all history that may go has gone; empty if that is not so.
+    `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds it, None
+    where they are well known; `unconfirmed`: no source has told the time since the machine was started. Of the
+    `expected` meters that are assigned here `expected_heard` were heard in the last day; some of the `missing` ones.
+    """
+
+    wrong: tuple[str, ...]
+    config_file: str
+    simulated: bool
+    only_simulated: bool
+    store_trouble: str
+    waiting: int
+    lost: int
+    history_trouble: str
+    room_trouble: str
+    damaged: int
+    doubt: str | None
+    unconfirmed: bool
+    strips: list[Strip]
+    expected: int
+    expected_heard: int
+    missing: Sequence[Assignment]
+    more_missing: int
+
+    @property
+    def must_be_seen_to(self) -> bool:
+        """Whether somebody must do something about configuration or card."""
+        return bool(self.wrong or self.store_trouble or self.room_trouble)
+
+    @property
+    def is_worth_a_look(self) -> bool:
+        """Whether something is not as it should be that may put itself right."""
+        return bool(self.history_trouble or self.damaged or self.missing) or self.doubt is not None
+
+
+def condition(parts: Parts, times: Times) -> Condition:
+    """As of now."""
+    receivers = parts.receivers()
+    health = parts.health()
+    storage = parts.storage
+    history = health["history"].reason if "history" in health else ""
+    expected = parts.store.assigned.meters
+    missing = _missing(parts.store, times)
+    return Condition(
+        wrong=tuple(map(str, parts.wrong)),
+        config_file=parts.config_file,
+        simulated=any(receiver.simulated for receiver in receivers),
+        only_simulated=all(receiver.simulated for receiver in receivers),
+        store_trouble=health["store"].reason if "store" in health else "",
+        waiting=parts.store.ledger.pending_readings,
+        lost=parts.store.ledger.lost_readings,
+        history_trouble="" if history in (FULL, OVER) else history,
+        room_trouble=history if history in (FULL, OVER) else "",
+        damaged=storage.damaged_segments if storage else 0,
+        doubt=times.doubt,
+        unconfirmed=times.moment.source == "estimate",
+        strips=[_strip(receiver) for receiver in receivers],
+        expected=len(expected),
+        expected_heard=len(expected) - len(missing),
+        missing=missing[:MOST_MISSING],
+        more_missing=max(0, len(missing) - MOST_MISSING),
+    )
+
+
+def _missing(store: Store, times: Times) -> list[Assignment]:
+    """The assigned meters of which nothing was heard in the last day."""
+    assigned = store.assigned
+    if not assigned.meters:
+        return []
+    since_at = store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
+    heard = assigned.among(meter.key for meter in store.ledger.meters if meter.last_at >= since_at)
+    return [meter for meter in assigned.meters if meter not in heard]
+
+
+def _strip(receiver: ReceiverState) -> Strip:
+    status = receiver.status
+    rate_hz = status.sample_rate_hz if status else 0
+    refused = sorted(status.refused.items(), key=lambda item: -item[1]) if status else []
+    return Strip(
+        name=receiver.name,
+        source=(status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        simulated=receiver.simulated,
+        reached_by=reached_by(receiver.source),
+        state=receiver.state,
+        reason=receiver.reason,
+        restarts=receiver.restarts,
+        messages=receiver.messages,
+        center_mhz=status.center_hz / 1e6 if status else None,
+        rate_msps=rate_hz / 1e6 if status else None,
+        noise_floor_dbfs=status.noise_floor_dbfs if status else None,
+        gain_db=status.gain_db if status else None,
+        dropped=status.dropped_samples if status else 0,
+        dropped_s=status.dropped_samples / rate_hz if status and rate_hz else 0.0,
+        clipped_percent=100 * status.clipped if status else 0.0,
+        refused=sum(n for _, n in refused),
+        refused_by=[(reason[:40], n) for reason, n in refused if n][:MOST_REASONS],
+        garbage=sorted(receiver.garbage.items(), key=lambda item: -item[1]),
+    )
+
+
+def reached_by(source: str) -> str:
+    """Whether a source is a radio on USB ("usb"), one in the network, or neither ("receiver")."""
+    if source.startswith("rtl_tcp://"):
+        return "network"
+    return "usb" if source == "rtlsdr" or source.startswith("rtlsdr:") else "receiver"
