@@ -44,7 +44,8 @@ async def test_from_a_list_to_the_next_batch(start: Start, tmp_path: Path) -> No
         )
         appliance = await start(meters=5, more=sync)
         await appliance.until_heard(5)
-        meters = sorted(map(int, re.findall('data-id="(\\d+)"', await asyncio.to_thread(page, appliance.url))))
+        listed_page = await asyncio.to_thread(page, f"{appliance.url}meters")
+        meters = sorted(map(int, re.findall('data-id="(\\d+)"', listed_page)))
         await until(lambda: bool(asked(centre, "SELECT 1 FROM batch")))
         ((identity,),) = asked(centre, "SELECT identity FROM appliance")
         rows = [f"{meter};Servicio {meter};Calle 5 nº {n}, Ñuñoa;0,01" for n, meter in enumerate((*meters, 7))]
@@ -57,7 +58,7 @@ async def test_from_a_list_to_the_next_batch(start: Start, tmp_path: Path) -> No
         appliance = await start(meters=5, more=sync)
         url = appliance.url
         await until(lambda: "5 of 6 assigned meters were heard" in page(url))
-        shown = await asyncio.to_thread(page, url)
+        shown = await asyncio.to_thread(page, f"{url}meters")
         assert all(f"Servicio {meter}" in shown for meter in meters)
         assert await appliance.end(signal.SIGTERM) == 0
         appliance = await start(meters=5, more=sync)

@@ -27,6 +27,7 @@ from appliance.aggregator.ingest import Ingest
 from appliance.aggregator.keys import make_key, open_key
 from appliance.aggregator.loadtest import command as loadtest
 from appliance.aggregator.names import grouped, identity_of
+from appliance.aggregator.packed import beside, unpacked
 from appliance.aggregator.server import opened
 from appliance.aggregator.server import run as serve
 from appliance.aggregator.stick import Stick
@@ -61,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     give_up.add_argument("--epoch", type=int, required=True, metavar="N", help="of its key, as `list` shows the gap")
     token = _action(actions, "token", _token, "make a token that approves one appliance, within 30 days")
     ingest = _action(actions, "ingest", _ingest, "take in what came on a USB stick, and put the receipts there")
-    ingest.add_argument("folder", type=Path, metavar="FOLDER", help="folder with the files; those below count too")
+    words = "folder with the files, those below count too; or the .tar that an appliance's page gave"
+    ingest.add_argument("folder", type=Path, metavar="FOLDER", help=words)
     pulling = _action(actions, "pull", pull_command.run, "fetch what waits at appliances that can be reached")
     pull_command.add_arguments(pulling)
     saving = _action(actions, "backup", backup.run_backup, "write all that the aggregator is into one encrypted file")
@@ -217,16 +219,25 @@ async def _token(arguments: argparse.Namespace) -> None:
 
 
 async def _ingest(arguments: argparse.Namespace) -> None:
-    folder = arguments.folder
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder", "Name the folder on the stick that holds the batches.")
+    given = arguments.folder
+    if given.is_file():
+        with unpacked(given) as folder:
+            await _ingest_folder(arguments.directory, folder, given)
+    elif given.is_dir():
+        await _ingest_folder(arguments.directory, given)
+    else:
+        raise InputError(f"{given} is no folder", "Name the folder on the stick that holds the batches, or the .tar.")
+
+
+async def _ingest_folder(directory: Path, folder: Path, packed: Path | None = None) -> None:
+    """Take in a folder; receipts for a file that was `packed` go beside it."""
     bad = []
-    async with opened(arguments.directory) as database:
-        key = open_key(arguments.directory)
+    async with opened(directory) as database:
+        key = open_key(directory)
         ingest = Ingest(database, key)
         stick = Stick(folder, ingest, Appliances(database))
         if not stick.files:
-            raise InputError(f"{folder} holds no batches", "Name the folder on the stick that holds *.batch files.")
+            raise InputError(f"{packed or folder} holds no batches", "Name what holds *.batch files.")
         try:
             async for outcome in stick.take_in(utc_ms()):
                 name = _printable(str(outcome.path.relative_to(folder)))
@@ -235,17 +246,19 @@ async def _ingest(arguments: argparse.Namespace) -> None:
                     bad.append(name)
         finally:
             await ingest.refusals.write()
-            await _write_back(stick, AssignmentLists(database, key))
+            await _write_back(stick, AssignmentLists(database, key), packed)
     if bad:
         some = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
         hint = "Have them exported again where they came from; the others are taken in."
         raise InputError(f"{len(bad)} of {len(stick.files)} files are not taken in: {some}", hint)
 
 
-async def _write_back(stick: Stick, lists: AssignmentLists) -> None:
+async def _write_back(stick: Stick, lists: AssignmentLists, packed: Path | None) -> None:
     try:
         receipts = stick.write_receipts()
         assignments = await stick.write_assignments(lists)
+        if packed and receipts:
+            receipts, assignments = [beside(packed, receipts + assignments)], []
     except OSError as fault:
         hint = "What was taken in stays. Free the stick's write protection or make room, and run this again."
         raise StoreError(f"the stick cannot be written to: {fault.filename}: {fault.strerror}", hint) from fault

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from appliance.model import Message, RadioStatus, ReceiverState
 from appliance.store.accounts import TECHNICIAN
 from appliance.store.ledger import Meter
 from appliance.store.people import AccountRow, SessionRow
-from appliance.store.rows import MeterKey
+from appliance.store.rows import EventKind, MeterKey
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Health
@@ -98,17 +98,35 @@ class Site:
 
     def logs_in(self, name: str = "ana") -> dict[str, str]:
         """The cookies of a browser in which somebody has just logged in."""
-        people, now, token = self.store.people, self.store.clock.now(), secrets.token_hex(16)
-        people.is_known = True
-        people.accounts.setdefault(name, AccountRow(name, KEPT, TECHNICIAN, now, now))
-        people.begin(SessionRow(hashlib.sha256(token.encode()).hexdigest(), name, now, now, now), 0)
-        return {"session": token}
+        return logged_in(self.store, name)
 
     async def keep(self, budget_bytes: int = 10**12) -> None:
         """Put what was heard onto the card, and have the history looked after."""
         await self.store.open()
         assert await self.store.commit() == ""
         await Upkeep(self.store, budget_bytes, lambda: self.machine.ms / 1000).tend()
+
+
+def logged_in(store: Store, name: str = "ana") -> dict[str, str]:
+    """The cookies of a browser in which somebody has just logged in."""
+    people, now, token = store.people, store.clock.now(), secrets.token_hex(16)
+    people.is_known = True
+    people.accounts.setdefault(name, AccountRow(name, KEPT, TECHNICIAN, now, now))
+    people.begin(SessionRow(hashlib.sha256(token.encode()).hexdigest(), name, now, now, now), 0)
+    return {"session": token}
+
+
+def recorded(store: Store) -> list[tuple[str, dict[str, object]]]:
+    """The events that a store is given from now on, kind and detail."""
+    noted: list[tuple[str, dict[str, object]]] = []
+    record = store.record
+
+    def noting(kind: EventKind, detail: Mapping[str, object], meter: MeterKey | None = None) -> None:
+        noted.append((kind, dict(detail)))
+        record(kind, detail, meter)
+
+    store.record = noting  # type: ignore[method-assign]
+    return noted
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ async def opened(directory: Path) -> AsyncIterator[Door]:
         now_s = [1000.0]
         about = About("Calle 5", "0.1.0", "TOKEN234")
         gate = Gate(sealing, Taking(sealing, KEYS), KEYS, about, lambda: now_s[0])
-        parts = replace(Site(directory / "other").parts(), store=store, gate=gate)
+        parts = replace(Site(directory / "other").parts(), store=store, gate=gate, sealing=sealing)
         async with serving(parts, "127.0.0.1", 0) as port, aiohttp.ClientSession() as client:
             yield Door(box, sealing, client, f"http://127.0.0.1:{port}", now_s)
         sealing.close()

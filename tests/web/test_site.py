@@ -203,7 +203,9 @@ async def test_orders(site: Site, sort: str, expected: str) -> None:
     assert [row[0].split()[0] for row in Cells(page).rows[1:]] == expected.split()
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/events/overview", "/nothing", "/static/site.css", "/static/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/events/overview", "/nothing", "/static/site.css", "/static/nothing"]
+)
 async def test_every_answer_is_locked_down(site: Site, path: str) -> None:
     async with aiohttp.ClientSession() as session, session.get(site.url + path) as answer:
         policy = answer.headers["Content-Security-Policy"]
