@@ -65,7 +65,7 @@ def heard_in(history: History, meter: MeterKey, steps: Sequence[Period]) -> list
 
 
 def chart(history: History, meter: MeterKey, span: Span) -> dict[str, Any]:
-    """What charts are drawn from, by columns: times in ms, registers and what was used in counts. Raises sqlite3.Error."""
+    """What charts are drawn from, by columns: times in ms, registers and use in counts. Raises sqlite3.Error."""
     steps = periods(history, meter, span)
     heard = heard_in(history, meter, steps)
     return {

@@ -1,6 +1,6 @@
 """The tables of a meter's page as files: `/api/v1/meters/{protocol}/{id}/{table}.csv` and `.json`.
 
-Times are RFC 3339 in UTC; where one is an estimate a column says so. Registers are as they were sent, quantities beside.
+Times are RFC 3339; where one is an estimate a column says so. Registers are as they were sent, quantities beside.
 """
 
 from collections.abc import Awaitable, Callable

@@ -125,11 +125,25 @@ def told(parts: Parts, meter: Meter, of: Assignment | None, spark: Spark | None,
 
 
 UNHEARD: dict[str, Any] = {
-    "simulated": False, "commodity": None, "endpoint_type": None, "assigned": True, "register": None,
-    "multiplier": None, "quantity": None, "unit": "", "used_last_day": None, "last_heard": None, "last_heard_is_estimate": False,
-    "last_changed": None, "snr_db": None, "frequency_hz": None, "messages_an_hour": 0, "tamper_phy": None,
-    "tamper_enc": None, "tamper_changed": None,
-}  # fmt: skip
+    "simulated": False,
+    "commodity": None,
+    "endpoint_type": None,
+    "assigned": True,
+    "register": None,
+    "multiplier": None,
+    "quantity": None,
+    "unit": "",
+    "used_last_day": None,
+    "last_heard": None,
+    "last_heard_is_estimate": False,
+    "last_changed": None,
+    "snr_db": None,
+    "frequency_hz": None,
+    "messages_an_hour": 0,
+    "tamper_phy": None,
+    "tamper_enc": None,
+    "tamper_changed": None,
+}
 
 
 def told_unheard(of: Assignment) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+"""The list of meters and the page of one in a real browser: typing, choosing, zooming, notes, a server that goes."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.assignment import Assignment
+from appliance.store.assigned import Assigned
+from appliance.web.site import serving
+from tests.web.conftest import Site, served
+from tests.web.test_browser import ARGUMENTS, CHROMIUM, CONTRAST, Tab, opened
+
+playwright = pytest.importorskip("playwright.async_api")
+axe = pytest.importorskip("axe_playwright_python.async_playwright")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
+
+HOUR_S, DAYS = 3600.0, 3
+EVIL = "<img src=x onerror=\"document.title='bad'\">"
+METER = "/meters/scm/60243827"
+LONG = "Población Santa Julia, pasaje Los Aromos 1234, poste 56, piso 7"
+SHOWN = "document.querySelectorAll('#meters tr:not([hidden])').length"
+DRAWN = "document.querySelectorAll('.chart canvas').length === 3 && document.getElementById('charts').dataset.drawn"
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Any]:
+    async with playwright.async_playwright() as driver:
+        running = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        await running.close()
+
+
+def assign(site: Site, name: str = LONG) -> None:
+    meters = (Assignment.of(5, "", "Pozo", "", "1"), Assignment.of(60243827, "", name[:64], "Calle Ñ 12", "0.01"))
+    site.store.assigned = Assigned(1, 1, meters)
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncIterator[Site]:
+    """A site that has heard a meter for three days, with a gap of a day and an exchange in between."""
+    async with served(Site(tmp_path)) as site:
+        for quarter in range(96 * DAYS):
+            if not 96 <= quarter < 192:
+                site.hear(
+                    60243827, consumption=31160 + quarter if quarter < 220 else quarter, tamper_phy=quarter // 200
+                )
+                site.hear(60243828, consumption=12, commodity="gas", endpoint_type=12)
+            site.pass_time(HOUR_S / 4)
+        assign(site)
+        await site.keep()
+        yield site
+
+
+async def fine(tab: Tab) -> None:
+    """Nothing was complained about, the policy of the page included, and nobody else was asked for anything."""
+    assert tab.complaints == []
+    assert tab.strangers == []
+
+
+async def test_typing_and_choosing(browser: Any, site: Site) -> None:
+    for n in range(40):
+        site.hear(1000 + n, commodity="gas" if n % 2 else "electric")
+    site.hear(60243827)
+    assign(site, "Casa Álvarez")
+    tab = await opened(browser, site)
+    words = tab.page.get_by_label("Find by ID, name or address")
+    await words.fill("alvarez")
+    await tab.until(f"{SHOWN} === 1 && location.search === '?q=alvarez'")
+    assert await tab.text("#count") == "1 of 41"
+    await words.fill("")
+    await tab.until(f"{SHOWN} === 41 && location.search === ''")
+    await tab.page.get_by_label("Commodity").select_option("gas")
+    await tab.until(f"{SHOWN} === 20")
+    await tab.page.get_by_label("tamper changed").check()
+    await tab.until(f"{SHOWN} === 0 && location.search.includes('tampered=1')")
+    assert "None of the meters heard is like that." in await tab.text("#none")
+    site.pass_time(30)
+    site.hear(1001, tamper_phy=1, commodity="gas")
+    site.hear(1002, tamper_phy=1)
+    await tab.until("document.querySelector('#m-scm-1001.tampered')")
+    assert await tab.page.locator("#m-scm-1002").count() == 0
+    await tab.page.reload()
+    assert await tab.page.locator("#meters tr").count() == 1
+    await fine(tab)
+
+
+async def test_five_hundred_meters_stay_fluid(browser: Any, site: Site) -> None:
+    for n in range(500):
+        site.hear(1000 + n)
+    tab = await opened(browser, site, viewport={"width": 390, "height": 844})
+    await tab.until("document.querySelector('#connection.live')")
+    # What is out of sight is not laid out: of a row only its place is known.
+    skipped = "!document.getElementById('m-scm-1499').cells[0].checkVisibility({ contentVisibilityAuto: true })"
+    assert await tab.page.evaluate(skipped)
+    await tab.page.get_by_label("Find by ID, name or address").fill("1499")
+    await tab.until(f"{SHOWN} === 1")
+    await fine(tab)
+
+
+async def test_without_javascript_the_form_does_it(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    site.hear(5, commodity="gas")
+    assign(site, "Casa")
+    tab = await opened(browser, site, java_script_enabled=False)
+    await tab.page.get_by_label("Commodity").select_option("gas")
+    await tab.page.get_by_role("button", name="Show").click()
+    assert await tab.page.locator("#meters tr").count() == 1
+    await tab.page.goto(f"{site.url}{METER}")
+    assert not await tab.page.locator("#charts").is_visible()
+    await tab.page.get_by_text("Days", exact=True).click()
+    assert await tab.page.locator("#days table").is_visible()
+
+
+async def test_zooming(browser: Any, kept: Site) -> None:
+    tab = await opened(browser, kept, METER)
+    await tab.until(DRAWN)
+    box = await tab.page.locator("#chart-used .u-over").bounding_box()
+    before = await tab.page.evaluate("location.hash")
+    x, y = box["x"] + box["width"] * 0.25, box["y"] + 40
+    await tab.page.mouse.move(x, y)
+    await tab.page.mouse.down()
+    await tab.page.mouse.move(x + box["width"] / 2, y, steps=4)
+    await tab.page.mouse.up()
+    await tab.until(f"location.hash !== '{before}'")
+    wide, narrow = (span(text) for text in (before, await tab.page.evaluate("location.hash")))
+    assert narrow == pytest.approx(wide / 2, rel=0.05)
+    await tab.page.mouse.dblclick(x + 40, y)
+    await tab.until(f"location.hash !== '{before}' && {DRAWN}")
+    await tab.page.get_by_role("button", name="7 d").click()
+    await tab.until("document.querySelector('[data-hours=\"168\"]').getAttribute('aria-pressed') === 'true'")
+    await tab.page.get_by_role("button", name="day", exact=True).click()
+    await tab.until("location.hash.includes('step=day')")
+    await tab.page.get_by_role("button", name="Earlier").click()
+    await tab.page.mouse.move(x, y)
+    await tab.until("document.getElementById('readout').textContent.includes('Used')")
+    assert "step=day" in await tab.page.locator("#file-csv").get_attribute("href")
+    await fine(tab)
+
+
+def span(hash_text: str) -> int:
+    told = dict(part.split("=") for part in hash_text.lstrip("#").split("&"))
+    return int(told["to"]) - int(told["from"])
+
+
+async def test_fingers_move_a_chart(browser: Any, kept: Site) -> None:
+    tab = await opened(browser, kept, METER, has_touch=True, viewport={"width": 390, "height": 844})
+    await tab.until(DRAWN)
+    before = await tab.page.evaluate("location.hash")
+    moved = """(() => {
+      const over = document.querySelector('#chart-used .u-over');
+      const { left, top } = over.getBoundingClientRect();
+      const touch = (kind, x) => over.dispatchEvent(new PointerEvent(kind,
+        { pointerId: 7, pointerType: 'touch', clientX: left + x, clientY: top + 20, bubbles: true }));
+      touch('pointerdown', 50); touch('pointermove', 180); touch('pointerup', 180);
+    })()"""
+    await tab.page.evaluate(moved)
+    await tab.until(f"location.hash !== '{before}'")
+    after = await tab.page.evaluate("location.hash")
+    assert span(after) == pytest.approx(span(before), rel=0.01)
+    assert int(after.split("to=")[1]) < int(before.split("to=")[1])
+
+
+async def test_a_chart_says_what_broke_and_what_is_not_known(browser: Any, kept: Site) -> None:
+    tab = await opened(browser, kept, METER)
+    await tab.until(DRAWN)
+    await tab.page.get_by_role("button", name="7 d").click()
+    await tab.until("document.querySelector('[data-hours=\"168\"]').getAttribute('aria-pressed') === 'true'")
+    assert "Exchanged" in await tab.text(".entries")
+    # Grey is drawn behind what is not known, in the colour of the rails.
+    grey = """(() => {
+      const canvas = document.querySelector('#chart-register canvas');
+      const colour = getComputedStyle(document.documentElement).getPropertyValue('--rail').trim();
+      const wanted = colour.match(/[0-9a-f]{2}/g).map((pair) => parseInt(pair, 16));
+      const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      let found = 0;
+      for (let i = 0; i < data.length; i += 4) if (wanted.every((v, n) => data[i + n] === v)) found += 1;
+      return found;
+    })()"""
+    assert await tab.page.evaluate(grey) > 1000
+    await fine(tab)
+
+
+async def test_a_technician_notes_and_compares(browser: Any, kept: Site) -> None:
+    tab = await opened(browser, kept, METER)
+    await tab.page.get_by_label("A note").fill(f"{EVIL} The dog bites.")
+    await tab.page.get_by_role("button", name="Add a note").click()
+    await tab.page.wait_for_url("**#notes")
+    assert "The dog bites." in await tab.text(".note-text")
+    assert "bad" not in await tab.page.title()
+    await tab.page.get_by_role("button", name="Remove").click()
+    await tab.until("!document.querySelector('.note-text')")
+    await tab.page.get_by_label("What the dial shows").fill("many")
+    await tab.page.get_by_role("button", name="Compare").click()
+    assert "That is no reading of a dial." in await tab.text("[role=alert]")
+    assert await tab.page.get_by_label("What the dial shows").input_value() == "many"
+    await tab.page.get_by_label("What the dial shows").fill("000287")
+    await tab.page.get_by_role("button", name="Compare").click()
+    await tab.page.wait_for_url("**#dial")
+    assert "000287" in await tab.text("#dial .entries")
+    # Chromium says of the answer that refused it that it was an error.
+    assert [text for text in tab.complaints if "409" not in text] == []
+
+
+async def test_a_file_is_what_is_shown(browser: Any, site: Site) -> None:
+    site.hear(60243827)
+    site.hear(5, commodity="gas")
+    tab = await opened(browser, site)
+    await tab.page.get_by_label("Commodity").select_option("gas")
+    await tab.until(f"{SHOWN} === 1")
+    async with tab.page.expect_download() as waiting:
+        await tab.page.get_by_role("link", name="JSON").click()
+    path = await (await waiting.value).path()
+    assert [row["meter_id"] for row in json.loads(Path(path).read_text(encoding="utf-8"))] == [5]
+    await fine(tab)
+
+
+async def test_facts_follow_and_survive_the_server(browser: Any, site: Site, tmp_path: Path) -> None:
+    first, second = Site(tmp_path / "first"), Site(tmp_path / "second")
+    first.hear(60243827)
+    second.hear(60243827, consumption=777)
+    register = "document.querySelector('.main-fact dd').textContent"
+    async with serving(first.parts(), "127.0.0.1", 0) as port:
+        first.url = f"http://127.0.0.1:{port}"
+        tab = await opened(browser, first, METER)
+        first.pass_time(30)
+        first.hear(60243827, consumption=31170)
+        await tab.until(f"{register}.includes('31170')")
+    await tab.until("document.querySelector('#connection.stale')")
+    async with serving(second.parts(), "127.0.0.1", port):
+        await tab.until(f"document.querySelector('#connection.live') && {register}.includes('777')")
+        await tab.page.context.close()
+
+
+@pytest.mark.parametrize("path", ["/meters", METER, f"{METER}/readings"])
+@pytest.mark.parametrize("lang", ["en", "es"])
+async def test_everybody_can_read_it(browser: Any, kept: Site, path: str, lang: str) -> None:
+    """axe-core finds nothing in either theme, and nothing is wider than the screen."""
+    kept.hear(5)
+    tab = await opened(browser, kept, f"{path}?lang={lang}")
+    if path == METER:
+        await tab.until(DRAWN)
+        for name in ("days", "months"):
+            await tab.page.locator(f"#{name} summary").click()
+    for scheme in ("light", "dark"):
+        await tab.page.emulate_media(color_scheme=scheme)
+        found = await axe.Axe().run(tab.page)
+        assert found.response["violations"] == [], found.generate_report()
+        assert await tab.page.evaluate(CONTRAST) == []
+    for width in (1280, 1024, 768, 390, 320):
+        await tab.page.set_viewport_size({"width": width, "height": 844})
+        await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    await fine(tab)
