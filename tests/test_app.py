@@ -89,14 +89,14 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
         commit_interval_s: float = 60,
         port: int = 0,
         more: str = "",
-        web: str = "",
+        web: str = "open_to_read = true\n",
         store: str = "",
         config: Path | None = None,
     ) -> Appliance:
         command = [sys.executable, str(tmp_path / "child.py"), str(meters), str(tmp_path / "pids")]
         settings = tmp_path / "appliance.toml"
         settings.write_text(
-            f"[web]\nhost = '127.0.0.1'\nport = {port}\nopen_to_read = true\n{web}"
+            f"[web]\nhost = '127.0.0.1'\nport = {port}\n{web}"
             f"[store]\ndirectory = {json.dumps(str(tmp_path / 'data'))}\n"
             f"{store or f'commit_interval_s = {commit_interval_s}'}\n"
             f"[[receiver]]\ncommand = {json.dumps(command)}\n{more}"

@@ -66,7 +66,7 @@ async def test_where_readings_belong_is_not_known(start: Start, tmp_path: Path) 
 
 
 async def test_wrong_settings_of_the_site_have_their_default(start: Start) -> None:
-    appliance = await start(meters=5, more="", web="names = 7\n")
+    appliance = await start(meters=5, more="", web="open_to_read = true\nnames = 7\n")
     await appliance.until_heard(5)
     health = (await parts(appliance))["configuration"]
     assert "web.names = 7 must be a list of host names" in health["reason"]

@@ -31,7 +31,7 @@ def unpacked(path: Path) -> Iterator[Path]:
                             into.write(piece)
         except InputError as fault:
             # The reader is that of backups, and says so.
-            words = str(fault).replace("the backup", str(path))
+            words = str(fault).replace("the backup", str(path)).removesuffix(", which no backup has")
             raise InputError(words, "Name the .tar as the appliance's page gave it; download it again.") from fault
         except OSError as fault:
             raise StoreError(f"{path} cannot be unpacked: {fault.strerror}") from fault
