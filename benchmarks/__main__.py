@@ -1,8 +1,8 @@
-"""The numbers of the receiver, of the store and of delivery: `python -m benchmarks`, or `make bench`.
+"""The numbers of the receiver, of the store, of delivery and of the site: `python -m benchmarks`, or `make bench`.
 
-With names of parts (`receiver`, `store`, `powercuts`, `delivery`, `ingest`) only these are measured. Scenes are made
-from the seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of what
-was measured beside what must be and what is aimed at; exits with 1 when a must is missed.
+With names of parts (`receiver`, `store`, `powercuts`, `delivery`, `ingest`, `site`) only these are measured. Scenes are
+made from the seeds given, by the definitions in `docs/receiver.md`; other seeds make other scenes. Prints a table of
+what was measured beside what must be and what is aimed at; exits with 1 when a must is missed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import asking, ingest, month, offline, rate, scenes, size, wire, writing
+from benchmarks import asking, ingest, month, offline, rate, scenes, site, size, wire, writing
 from benchmarks.conservation import campaign as conservation
 from benchmarks.conservation.check import Lost
 from benchmarks.cost import peak_memory_mb, processor_ratio
@@ -207,17 +207,32 @@ def ingested(arguments: argparse.Namespace) -> list[Row]:
     ]
 
 
+def pages(arguments: argparse.Namespace) -> list[Row]:
+    asked = site.measure(quick=arguments.quick)
+    years = "60 days" if arguments.quick else "two years"
+    heaviest_kb = max(page.with_files_kb for page in asked.values())
+    return [
+        Row("first page of the site", "ms", 100, 50, asked["overview"].first_ms),
+        Row(f"slowest page of the site on {years}, first", "ms", 200, 100, max(one.first_ms for one in asked.values())),
+        Row("the same, again", "ms", 200, 50, max(one.again_ms for one in asked.values())),
+        Row("heaviest page with all it loads", "kB", 150, 75, heaviest_kb),
+    ]
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "delivery": delivery,
     "ingest": ingested,
     "powercuts": power_cuts,
     "receiver": receiver,
+    "site": pages,
     "store": store,
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure receiver, store and delivery.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure receiver, store, delivery and site."
+    )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default all)")
     parser.add_argument("--seed", type=int, default=1, help="makes the scenes (default 1)")
     parser.add_argument("--quick", action="store_true", help="small scenes and a minute of noise: a rough idea")
