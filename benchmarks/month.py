@@ -25,7 +25,8 @@ METERS, EVERY_S, CHANGE_S = 300, 150.0, 300.0
 DAYS = 30
 # Until then the meters are new, and not all that is done now and then has taken its memory yet.
 SETTLED_DAYS = 11
-PAGES = ("/", "/healthz", "/metrics", "/static/site.css")
+PAGES = ("/", "/meters", "/delivery", "/healthz", "/metrics", "/static/site.css")
+STREAMS = ("/events/overview", "/meters/events")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def _appliance(directory: Path, days: int) -> Iterator[Iterator[str]]:
     os.mkfifo(fifo)
     street = [sys.executable, "-m", "benchmarks.hurried", "street", str(fifo), str(METERS), str(EVERY_S), str(CHANGE_S)]
     config.write_text(
-        f'[web]\nhost = "127.0.0.1"\nport = 0\n[store]\ndirectory = {json.dumps(str(directory / "data"))}\n'
+        '[web]\nhost = "127.0.0.1"\nport = 0\nopen_to_read = true\n'
+        f'[store]\ndirectory = {json.dumps(str(directory / "data"))}\n'
         f"[[receiver]]\ncommand = {json.dumps(street)}\nsilence_timeout_s = 86400\n"
     )
     command = [sys.executable, "-m", "benchmarks.hurried", str(config), str(fifo), str(days)]
@@ -95,8 +97,9 @@ def _look(port: str) -> None:
         # /healthz says 503 when a part is not well.
         with contextlib.suppress(HTTPError), urllib.request.urlopen(f"http://127.0.0.1:{port}{page}", timeout=30) as it:
             it.read()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=30) as it:
-        it.readline()
+    for stream in STREAMS:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{stream}", timeout=30) as it:
+            it.readline()
 
 
 if __name__ == "__main__":

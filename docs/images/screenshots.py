@@ -1,7 +1,7 @@
-"""Makes the pictures of the live page in this directory: `python docs/images/screenshots.py [METERS]`.
+"""Makes the pictures of the technician's site in this directory: `python docs/images/screenshots.py [METERS]`.
 
-Runs `appliance run` as it comes, with the simulated neighbourhood, waits until METERS (default 24) are heard, and
-photographs the page with the system's Chromium.
+Runs `appliance run` as it comes, with the simulated neighbourhood, waits until METERS (default 24) are heard, logs in
+with the password that it printed, and photographs the pages with the system's Chromium.
 """
 
 import asyncio
@@ -16,10 +16,16 @@ from typing import cast
 from playwright.async_api import Browser, async_playwright
 
 HERE = Path(__file__).parent
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PICTURES = (
-    ("live-page.png", {"width": 1280, "height": 900}, "light", "en-US"),
-    ("live-page-phone.png", {"width": 390, "height": 844}, "light", "en-US"),
-    ("live-page-dark.png", {"width": 1280, "height": 900}, "dark", "es-CL"),
+    ("log-in-phone.png", "login", PHONE, "light", "en-US"),
+    ("overview.png", "", DESKTOP, "light", "en-US"),
+    ("overview-phone.png", "", PHONE, "dark", "es-CL"),
+    ("delivery.png", "delivery", DESKTOP, "light", "en-US"),
+    ("delivery-phone.png", "delivery", PHONE, "light", "es-CL"),
+    ("live-page.png", "meters", DESKTOP, "light", "en-US"),
+    ("live-page-phone.png", "meters", PHONE, "light", "en-US"),
+    ("live-page-dark.png", "meters", DESKTOP, "dark", "es-CL"),
 )
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
@@ -34,11 +40,14 @@ async def main(meters: int) -> None:
         try:
             stdout = cast(asyncio.StreamReader, appliance.stdout)
             url = (await stdout.readline()).decode().split()[-1]
+            while " password " not in (line := (await stdout.readline()).decode()):
+                pass
+            password = line.split()[-1]
             while await asyncio.to_thread(heard, url) < meters:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(1)
             async with async_playwright() as driver:
                 browser = await driver.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-                await photograph(browser, url)
+                await photograph(browser, url, password)
                 await browser.close()
         finally:
             appliance.terminate()
@@ -51,13 +60,20 @@ def heard(url: str) -> int:
         return int(json.load(answer)["meters"])
 
 
-async def photograph(browser: Browser, url: str) -> None:
+async def photograph(browser: Browser, url: str, password: str) -> None:
     """Each picture in a fresh browser context."""
-    for name, size, scheme, locale in PICTURES:
+    for name, path, size, scheme, locale in PICTURES:
         context = await browser.new_context(viewport=size, color_scheme=scheme, locale=locale, device_scale_factor=1)
         page = await context.new_page()
         await page.goto(url)
-        await page.locator("#connection.live").wait_for()
+        if path != "login":
+            await page.locator("#name").fill("technician")
+            await page.locator("#password").fill(password)
+            await page.locator(".login button").click()
+            await page.locator("form.person").wait_for()
+            await page.goto(url + path)
+        if path in ("", "meters"):
+            await page.locator("#connection.live").wait_for()
         await page.screenshot(path=HERE / name)
         await context.close()
 
