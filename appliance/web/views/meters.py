@@ -84,7 +84,8 @@ def meters_page(parts: Parts, sparks: Sparks, wanted: Wanted) -> MetersPage:
         kept = {meter.key for meter, _ in latest}
         shown = [one for one in meters if one[0].key in kept]
     return MetersPage(
-        cursor=f"{parts.edition}-{ledger.revision}",
+        # Where nothing was drawn yet, all rows come again with the first event.
+        cursor=f"{parts.edition}-{ledger.revision if sparks.of else 0}",
         now_ms=times.moment.utc_ms,
         now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),
         listening=times.ago(parts.uptime_s),

@@ -60,6 +60,7 @@ class _Page:
         self._wanted = wanted
         self._edition, self._revision = cursor
         self._told: dict[str, tuple[int, str]] = {}
+        self._drawn: object = sparks.of
         self._beat_at_s = 0.0
         self._refresh_at_s = math.inf
 
@@ -73,6 +74,8 @@ class _Page:
         if everything:
             self._refresh_at_s = now_s + REFRESH_S
             await self._sparks.refresh()
+        everything |= self._drawn is not self._sparks.of
+        self._drawn = self._sparks.of
         revision = ledger.revision
         rows, gone = self._changed(since, everything)
         if not (rows or gone or full) and now_s < self._beat_at_s:

@@ -1,9 +1,11 @@
 """The last day of each meter as a picture of two dozen bars, drawn on the server.
 
-All meters are asked for at once, at most once a minute however many look; what was drawn stays until then.
+All meters are asked for at once, at most once a minute however many look; what was drawn stays until then. A page that
+came before they were drawn has them with the next event.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -17,6 +19,8 @@ from appliance.store.rows import MeterKey
 from appliance.store.writer import Store
 
 EVERY_S = 60.0
+# The first answer of an hour goes through what was sealed, which may take longer than a page should.
+WAIT_S = 0.1
 HEIGHT, STEP = 20, 3
 
 
@@ -35,20 +39,22 @@ class Sparks:
         self._monotonic = monotonic
         self._last_day = LastDay()
         self._drawn_s: float | None = None
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[None] | None = None
         self.of: Mapping[MeterKey, Spark] = {}
 
     async def refresh(self) -> None:
-        """Have them no older than a minute; those that there are stay while the history gives no answer."""
-        async with self._asking:
-            if self._drawn_s is not None and self._monotonic() - self._drawn_s < EVERY_S:
-                return
+        """Have them no older than a minute, if that takes no longer than a page may wait; those that there are stay."""
+        due = self._drawn_s is None or self._monotonic() - self._drawn_s >= EVERY_S
+        if due and (self._asking is None or self._asking.done()):
             self._drawn_s = self._monotonic()
-            try:
-                now_ms = self._store.clock.utc_ms(self._store.clock.now())
-                days = await asked(self._store, self._answer, now_ms)
-            except StoreError:
-                return
+            self._asking = asyncio.create_task(self._draw())
+        if self._asking is not None:
+            await asyncio.wait([self._asking], timeout=WAIT_S)
+
+    async def _draw(self) -> None:
+        now_ms = self._store.clock.utc_ms(self._store.clock.now())
+        with contextlib.suppress(StoreError):
+            days = await asked(self._store, self._answer, now_ms)
             self.of = {day.meter.key: drawn(day) for day in days}
 
     def _answer(self, history: History, now_ms: int) -> list[Day]:
