@@ -1,0 +1,158 @@
+"""The overview: green when all is well, red only for what somebody must do, and what that is; its picture of a day."""
+
+from dataclasses import replace
+from datetime import timedelta, timezone
+from typing import Any
+
+import pytest
+
+from appliance.assignment import Assignment
+from appliance.errors import NotDelivered
+from appliance.store.assigned import Assigned
+from appliance.supervisor import Health
+from appliance.sync.courier import HINT_WAITING, About, Courier
+from appliance.sync.sealing import Sealing
+from appliance.sync.transport import links_of
+from appliance.web import glances
+from appliance.web.quarters import HEIGHT, picture
+from appliance.web.site import serving
+from tests.web.conftest import Site
+from tests.web.pages import get
+from tests.web.test_browser import browser, opened, pytestmark
+
+axe = pytest.importorskip("axe_playwright_python.async_playwright")
+__all__ = ["browser", "pytestmark"]
+
+HOUR_MS = 3_600_000
+ADDRESSES = ("https://one.example", "https://two.example")
+
+
+async def text(site: Site, path: str = "/") -> str:
+    answer, page = await get(site, path)
+    assert answer.status == 200
+    return " ".join(page.split())
+
+
+def courier(site: Site) -> Courier:
+    sealing = Sealing(site.store)
+    return Courier(sealing, links_of(ADDRESSES, "00" * 32, ""), About("", ""), lambda *_: None, lambda: 1.0, int)
+
+
+async def test_all_is_well(site: Site) -> None:
+    site.hear(1)
+    page = await text(site)
+    assert 'class="verdict good"' in page
+    assert "All is well" in page
+    assert 'class="notice' not in page
+    assert "Todo está bien" in await text(site, "/?lang=es")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [("rtlsdr", "No samples from the radio."), ("rtl_tcp://10.0.0.2", "in the network"), ("a file", "does not run")],
+)
+async def test_a_radio_that_says_nothing_is_red_with_what_to_do(site: Site, source: str, words: str) -> None:
+    site.receiver(state="retrying", reason="no dongle", source=source)
+    page = await text(site)
+    assert 'class="verdict bad"' in page
+    assert words in page
+    assert "No dongle." in page
+
+
+async def test_meters_that_are_missing_are_worth_a_look(site: Site) -> None:
+    site.hear(5)
+    listed = tuple(Assignment.of(n, "", f"Casa {n}", "", "1") for n in (5, 6))
+    site.store.assigned = Assigned(1, 1, listed)
+    page = await text(site)
+    assert 'class="verdict fair"' in page
+    assert '<p class="value">1 <span class="of">/ 2</span></p>' in page
+
+
+async def test_silence_is_worth_a_look_though_the_radio_runs(site: Site) -> None:
+    site.hear(5)
+    site.pass_time(1700)
+    assert 'class="verdict good"' in await text(site)
+    site.pass_time(200)
+    page = await text(site)
+    assert 'class="verdict fair"' in page
+    assert "Nothing heard lately" in page
+
+
+@pytest.mark.parametrize(
+    ("hint", "verdict", "words"),
+    [(NotDelivered.hint, "good", ""), (HINT_WAITING, "bad", "Diga al operador el número y el código.")],
+)
+async def test_a_link_that_is_away_is_nothing_to_do_but_an_approval_is(
+    site: Site, hint: str, verdict: str, words: str
+) -> None:
+    carrier = courier(site)
+    async with serving(replace(site.parts(), courier=carrier), "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        for contact in carrier.contacts.values():
+            contact.fault, contact.hint = "https://one.example: <timed out>", hint
+        page = await text(site, "/?lang=es")
+        assert f'class="verdict {verdict}"' in page
+        assert words in page
+        assert "Https://one.example: &lt;timed out&gt;." in page
+        delivery = await text(site, "/delivery?lang=es")
+        assert "El último intento falló." in delivery
+        assert words in delivery
+        # One that answers is enough.
+        first = carrier.contacts[ADDRESSES[0]]
+        first.fault, first.hint, first.answered_s = "", "", carrier.now_s()
+        assert 'class="verdict good"' in await text(site)
+        assert "Last contact <time" in await text(site)
+
+
+async def test_what_was_heard_is_drawn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glances, "PICTURE_S", 0.0)
+    assert "The history gives no answer at this moment." in await text(site)
+    for _ in range(3):
+        site.hear(1)
+        site.pass_time(1800)
+    await site.keep()
+    page = await text(site)
+    assert "In all: 3 · at most in a quarter of an hour: 1" in page
+    assert page.count("<rect x=") == 3
+
+
+def test_a_picture() -> None:
+    now_ms = 1_774_008_000_000  # 2026-03-20 12:00 UTC
+    here = timezone(timedelta(hours=-3))
+    drawn = picture([(now_ms, 4), (now_ms - HOUR_MS, 8), (now_ms - 48 * HOUR_MS, 99)], now_ms, here)
+    assert [(bar.x, bar.y, bar.height, bar.begins, bar.messages) for bar in drawn.bars] == [
+        (91, 0.0, HEIGHT, "08:00", 8), (95, 50.0, 50.0, "09:00", 4)
+    ]  # fmt: skip
+    assert (drawn.most, drawn.messages, drawn.quiet) == (8, 12, 94)
+    assert [hour for hour, _ in drawn.marks] == ["12:00", "18:00", "00:00", "06:00"]
+    assert picture([], now_ms, here).bars == ()
+
+
+@pytest.mark.parametrize(
+    ("width", "lang", "scheme"), [(390, "es", "dark"), (1280, "en", "light"), (320, "en", "light")]
+)
+@pytest.mark.parametrize("path", ["/", "/delivery", "/login", "/password"])
+@pytest.mark.parametrize("ill", [False, True], ids=["well", "ill"])
+async def test_everybody_can_use_it(
+    browser: Any, site: Site, ill: bool, path: str, width: int, lang: str, scheme: str
+) -> None:
+    """axe-core finds nothing in either theme, and nothing is wider than the screen."""
+    site.hear(5)
+    carrier = courier(site)
+    if ill:
+        site.receiver(state="retrying", reason="no RTL-SDR dongle found " * 4)
+        site.health["store"] = Health("degraded", "the card is full")
+        for contact in carrier.contacts.values():
+            contact.fault, contact.hint = "waits for the operator's approval " + "x" * 90, HINT_WAITING
+    async with serving(replace(site.parts(), courier=carrier), "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        if path == "/login":
+            # Who has logged in is led on.
+            site.logs_in = dict  # type: ignore[method-assign]
+        size = {"width": width, "height": 800}
+        tab = await opened(browser, site, f"{path}?lang={lang}", viewport=size, color_scheme=scheme)
+        found = await axe.Axe().run(tab.page)
+        assert found.violations_count == 0, found.generate_report()
+        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert tab.complaints == []
+        await tab.page.context.close()
