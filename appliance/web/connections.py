@@ -45,4 +45,5 @@ async def listen(
     options: dict[str, Any] = {"loop": asyncio.get_running_loop(), "access_log": None, "keepalive_timeout": IDLE_S}
     # Nothing is taken that is compressed.
     options["auto_decompress"] = False
-    return await connections.listen(partial(Connection, runner.server, **options), host, port, ssl=encrypted)
+    tls: dict[str, Any] = {"ssl": encrypted, "ssl_handshake_timeout": IDLE_S} if encrypted else {}
+    return await connections.listen(partial(Connection, runner.server, **options), host, port, **tls)

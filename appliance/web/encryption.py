@@ -17,6 +17,7 @@ from appliance.errors import UsageError
 
 log = logging.getLogger(__name__)
 
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 # A machine that nobody told the time may start in 1970.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,7 +39,9 @@ def encryption(directory: Path, names: tuple[str, ...] = ()) -> Encryption | Non
             make_certificate(directory, *reached_by, now=max(EARLIEST, datetime.now(UTC)))
         # Without a password it would ask at the terminal.
         context.load_cert_chain(directory / CERTIFICATE, directory / KEY, password=lambda: b"")
-        binary = ssl.PEM_cert_to_DER_cert((directory / CERTIFICATE).read_text("ascii").partition("\n\n")[0])
+        # The first one, of a chain that somebody put there.
+        _, begin, rest = (directory / CERTIFICATE).read_text().partition(BEGIN)
+        binary = ssl.PEM_cert_to_DER_cert(begin + rest.partition(END)[0] + END)
     except (OSError, UsageError, ValueError) as fault:
         log.warning("no HTTPS: certificate=%s: %s", directory / CERTIFICATE, fault)
         return None

@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -93,7 +94,8 @@ async def serving(parts: Parts, host: str, port: int, encrypted: ssl.SSLContext 
     Where it can be `encrypted` it is served by HTTPS too, at the port that the parts name; that this one cannot be had
     keeps nobody from the other. Raises ConfigError when the address or port cannot be had.
     """
-    runner = web.AppRunner(build(parts), shutdown_timeout=SHUTDOWN_S)
+    shown = parts if encrypted else replace(parts, https_port=0)
+    runner = web.AppRunner(build(shown), shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         server = await listen(runner, host, port)
