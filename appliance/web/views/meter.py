@@ -198,12 +198,12 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
         first_ms=first_ms,
         zone=zone.name(),
         lost=lost,
-        days=[period_row(parts, one, scale, "%Y-%m-%d") for one in reversed(found.days)],
+        days=[period_row(parts, one, scale, "%Y-%m-%d") for one in reversed(found.days) if one.to_ms > first_ms],
         days_until=until.isoformat(),
         days_before=before.isoformat() if before >= first_day else "",
         days_after=min(today, until + timedelta(days=DAYS_SHOWN)).isoformat() if until < today else "",
-        months=[period_row(parts, one, scale, "%Y-%m") for one in reversed(found.months)],
-        heard=[_heard_row(one) for one in reversed(found.heard)],
+        months=[period_row(parts, one, scale, "%Y-%m") for one in reversed(found.months) if one.to_ms > first_ms],
+        heard=[_heard_row(one) for one in reversed(found.heard) if one.to_ms > first_ms],
         breaks=[_break_row(parts, event) for event in found.breaks],
         phy_meaning=meaning(key.protocol, meter.commodity, "phy").words,
         enc_meaning=meaning(key.protocol, meter.commodity, "enc").words,
@@ -289,7 +289,7 @@ def day_edges(until_ms: int, days: int) -> list[int]:
 def _look(history: History, key: MeterKey, until: date, now_ms: int) -> Found:
     return Found(
         days=queries.days(history, key, until - timedelta(days=DAYS_SHOWN - 1), until, zone.here()),
-        months=_from_first(periods(history, key, Span(now_ms - MONTHS_SHOWN * 30 * DAY_MS, now_ms, "month"))),
+        months=periods(history, key, Span(now_ms - MONTHS_SHOWN * 30 * DAY_MS, now_ms, "month")),
         heard=receptions(history, key, day_edges(now_ms, WEEKS_HEARD)),
         breaks=breaks_of(history, key, MOST_BREAKS),
         tamper=queries.tamper_changes(history, key, limit=MOST_TAMPER),
@@ -298,12 +298,6 @@ def _look(history: History, key: MeterKey, until: date, now_ms: int) -> Found:
         notes=notes(history, key),
         comparisons=comparisons(history, key),
     )
-
-
-def _from_first(found: Sequence[Period]) -> Sequence[Period]:
-    """Without those before anything is known."""
-    first = next((place for place, one in enumerate(found) if one.register is not None), len(found))
-    return found[first:]
 
 
 def _heard_row(heard: Heard) -> HeardRow:
