@@ -1,4 +1,4 @@
-"""How the appliance is, in words and numbers: its receivers, its card, its clock, and the meters that it should hear."""
+"""How the appliance is, in words and numbers: its receivers, its card, its clock, the meters that it should hear."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
-"""What pages say of the outbox, the link and the last day, looked up once for all who look: a picture a minute, the rest
-every few seconds.
+"""What pages say of the outbox, the link and the last day, looked up once for all who look.
+
+The picture of the day is drawn anew every minute, the rest is looked at every few seconds.
 """
 
 import asyncio
