@@ -63,7 +63,7 @@ class Appliances:
     async def enrol(self, line: bytes, now_utc_ms: int) -> str:
         """Take in a statement of enrolment; returns the appliance's state. Raises Refused.
 
-        Repeated, it changes nothing but the name and the version; a token may come later.
+        Repeated, it changes nothing but a name and a version that it gives; a token may come later.
         """
         envelope = _read(line)
         statement = _statement(envelope.payload, {"appliance", "public_key", "name", "version", "claim", "token"})
@@ -96,8 +96,12 @@ class Appliances:
                 await _add_key(connection, number, 1, key, line, now_utc_ms)
             else:
                 number = known.appliance_id
-                if (known.name, known.version) != (told["name"], told["version"]):
-                    await connection.execute(update(appliance).where(appliance.c.appliance_id == number).values(told))
+                # What an earlier key has signed before it went is of then, or says nothing.
+                changed = {name: words for name, words in told.items() if words and words != getattr(known, name)}
+                if changed:
+                    await connection.execute(
+                        update(appliance).where(appliance.c.appliance_id == number).values(changed)
+                    )
             if has_token:
                 await _set(connection, number, APPROVED, now_utc_ms)
                 await audit.note(connection, now_utc_ms, audit.TOKEN, audit.APPROVED, statement["appliance"])
@@ -169,7 +173,7 @@ class Appliances:
             keys = appliance_key.c
             this = (keys.appliance_id == known.appliance_id) & (keys.epoch == epoch)
             if not await connection.scalar(select(func.count()).where(this)):
-                raise UsageError(f"{identity} has no key of epoch {epoch}")
+                raise UsageError(f"{identity} has no key of epoch {epoch}", "Its page shows which keys it has.")
             change = update(appliance_key).where(this, keys.revoked_utc_ms.is_(None))
             if (await connection.execute(change.values(revoked_utc_ms=now_utc_ms))).rowcount:
                 await audit.note(connection, now_utc_ms, who, audit.KEY_REVOKED, identity, str(epoch))
@@ -200,7 +204,7 @@ class Appliances:
     async def _known(self, connection: AsyncConnection, identity: str) -> Any:
         known = await _find(connection, identity) if _IDENTITY.fullmatch(identity) else None
         if known is None:
-            raise UsageError(f"no appliance {identity!r:.40} has enrolled", "Compare it with the appliance's own page.")
+            raise UsageError(f"no appliance {identity!r:.40} has enrolled", "See 'appliance aggregator list'.")
         return known
 
 

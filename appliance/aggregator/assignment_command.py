@@ -40,7 +40,7 @@ async def run_assign(arguments: argparse.Namespace) -> None:
         assigned = await lists.assign(identity, meters, utc_ms())
     count = {0: "No meters are", 1: "1 meter is"}.get(assigned.meters, f"{assigned.meters} meters are")
     if assigned.is_new:
-        _say(f"{count} assigned to {grouped(identity)} now, as version {assigned.version}. Its next answer says so.")
+        _say(f"{count} assigned to {grouped(identity)} now, as version {assigned.version}. Its next delivery tells it.")
     else:
         _say(f"{count} assigned to {grouped(identity)}, as before: version {assigned.version} stays.")
 
@@ -56,6 +56,9 @@ async def run_assignments(arguments: argparse.Namespace) -> None:
         sys.stdout.write(written(await lists.assigned(identity)))
         assigned, told = await lists.versions(identity)
     reached = "it has it" if assigned == told else f"its last batch was sealed with version {told}"
+    if not assigned:
+        _say(f"Nothing was ever assigned to {grouped(identity)}.")
+        return
     _say(f"Version {assigned} for {grouped(identity)}: {reached}.")
 
 

@@ -130,7 +130,7 @@ def _assignment(row: dict[str, str]) -> Assignment:
         raise ValueError(row[""])
     meter_id = row["meter_id"]
     if not re.fullmatch("[0-9]{1,16}", meter_id):
-        raise ValueError(f"meter_id is {meter_id!r:.40}, expected digits")
+        raise ValueError(f"meter_id is {meter_id!r:.40}, expected digits alone, such as 60243827")
     multiplier = str(_multiplier(row.get("multiplier") or "1"))
     return Assignment.of(int(meter_id), row.get("protocol", "").lower(), row["name"], row["address"], multiplier)
 
@@ -145,10 +145,12 @@ def _multiplier(text: str) -> Decimal:
     if not found or len(text) > 20:
         raise ValueError(f"multiplier is {text!r:.40}, expected a number such as 40, 0.01 or 0,01")
     whole, decimals = int(found[1]), (found[2] or "").rstrip("0")
+    multiplier = Decimal(f"{whole}.{decimals}" if decimals else str(whole))
     if len(found[2] or "") == 3 and 0 < whole < _LEAST_GROUPED:
         plain = f"{found[1]}{found[2]}"
-        raise ValueError(f"multiplier is {text!r}, which may mean {plain} or {whole}: write {plain}, or {text}0")
-    return Decimal(f"{whole}.{decimals}" if decimals else str(whole))
+        either = f"may mean {plain} or {multiplier}: write {plain}, or {_unmistakable(multiplier)}"
+        raise ValueError(f"multiplier is {text!r}, which {either}")
+    return multiplier
 
 
 def _unmistakable(multiplier: Decimal) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator import audit
-from appliance.aggregator.appliances import APPROVED
+from appliance.aggregator.appliances import APPROVED, REVOKED
 from appliance.aggregator.chains import refuse_unless_believed
 from appliance.aggregator.database import Database
 from appliance.aggregator.keys import Keys
@@ -58,6 +58,8 @@ class AssignmentLists:
             known = await _find(connection, identity)
             if known.state != APPROVED:
                 hint = "Approve it first by 'appliance aggregator approve'."
+                if known.state == REVOKED:
+                    hint = "It stays revoked; delete its identity folder, and it enrols as a new one."
                 raise UsageError(f"{identity} is {known.state}: only approved appliances are assigned meters", hint)
             mine = assignment_list.c.appliance_id == known.appliance_id
             before = await connection.scalar(select(assignment_list.c.version).where(mine))
@@ -156,7 +158,7 @@ async def _find(connection: AsyncConnection, identity: str) -> Any:
     question = select(appliance.c.appliance_id, appliance.c.state).where(appliance.c.identity == identity)
     if found := (await connection.execute(question.with_for_update())).first():
         return found
-    raise UsageError(f"no appliance {identity!r:.40} has enrolled", "Compare it with the appliance's own page.")
+    raise UsageError(f"no appliance {identity!r:.40} has enrolled", "See 'appliance aggregator list'.")
 
 
 async def _meters(connection: AsyncConnection, appliance_id: int) -> tuple[Assignment, ...]:

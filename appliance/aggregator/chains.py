@@ -180,7 +180,7 @@ class Chains:
         mine = (columns.appliance_id == self._appliance_id) & (columns.epoch == epoch)
         first = (await self._connection.execute(select(waiting_batch).where(mine).order_by(columns.sequence))).first()
         if first is None:
-            raise UsageError(f"no batch of epoch {epoch} waits for another one", "Look at the gaps that are shown.")
+            raise UsageError(f"no batch of epoch {epoch} waits for another one", "See 'appliance aggregator list'.")
         missing = self._tips[epoch].sequence + 1
         # Where the next one waits, it is for what its epoch began with.
         begin, end = (missing, first.sequence - 1) if first.sequence > missing else (0, 0)

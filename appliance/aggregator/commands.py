@@ -104,6 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
     except (SQLAlchemyError, OSError) as fault:
         if isinstance(fault, BrokenPipeError):
             raise
+        if isinstance(fault, OSError) and fault.filename is not None:
+            hint = "Name a folder that you may write to and that has room; then try again."
+            raise StoreError(f"not done: {fault.filename}: {fault.strerror}", hint) from fault
         words = f"{fault.orig if isinstance(fault, DBAPIError) else fault}".partition("\n")[0]
         hint = "Check that the database is running and can be reached, and that there is room; then try again."
         raise StoreError(f"not done: {words}", hint) from fault
@@ -250,6 +253,8 @@ async def _ingest_folder(directory: Path, folder: Path, packed: Path | None = No
     if bad:
         some = ", ".join(bad[:5]) + (", …" if len(bad) > 5 else "")
         hint = "Have them exported again where they came from; the others are taken in."
+        if stick.is_early:
+            hint = "Approve their appliances by 'appliance aggregator approve', then ingest once more."
         raise InputError(f"{len(bad)} of {len(stick.files)} files are not taken in: {some}", hint)
 
 

@@ -127,7 +127,7 @@ class Ingest:
             known = select(appliance.c.appliance_id).where(appliance.c.identity == identity)
             appliance_id = await connection.scalar(known)
         if appliance_id is None:
-            raise UsageError(f"no appliance {identity!r:.40} has enrolled", "Compare it with the appliance's own page.")
+            raise UsageError(f"no appliance {identity!r:.40} has enrolled", "See 'appliance aggregator list'.")
 
         async def close(connection: AsyncConnection) -> Missing:
             chains = Chains(connection, appliance_id)

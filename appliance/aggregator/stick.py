@@ -37,7 +37,10 @@ class Outcome(NamedTuple):
 
 
 class Stick:
-    """A folder whose files are taken in. Raises OSError where the folder cannot be read."""
+    """A folder whose files are taken in; `is_early` once one was refused for its appliance waits for approval.
+
+    Raises OSError where the folder cannot be read.
+    """
 
     def __init__(self, folder: Path, ingest: Ingest, appliances: Appliances) -> None:
         found = [path for path in _below(folder) if path.suffix in ENDINGS]
@@ -45,6 +48,7 @@ class Stick:
         self._ingest = ingest
         self._appliances = appliances
         self._receipts: dict[Path, list[bytes]] = {}
+        self.is_early = False
 
     async def take_in(self, now_utc_ms: int) -> AsyncIterator[Outcome]:
         """Take in each file; one that waited is told of again when it could be stored after all.
@@ -76,6 +80,7 @@ class Stick:
             self._receipts.setdefault(path.parent, []).append(told.receipt)
             return Outcome(path, "stored", is_good=True), False
         if isinstance(told, Refusal):
+            self.is_early |= told.reason == "not_approved"
             return Outcome(path, f"refused, {told.reason}: {told.words}", is_good=False), False
         kept = "kept until then" if told.is_kept else "not kept, for too many wait"
         return Outcome(path, f"waits for batch {told.epoch}-{told.sequence}, {kept}", is_good=told.is_kept), True

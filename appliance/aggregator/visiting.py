@@ -150,7 +150,7 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 
 def _words(fault: BaseException) -> str:
     if isinstance(fault, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
-        return "its certificate is not one that is trusted, or has expired"
+        return "its certificate is not one that is trusted, is for another name, or has expired"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return f"it cannot be reached ({fault.os_error.strerror or fault.os_error})"
     if isinstance(fault, TimeoutError):

@@ -179,7 +179,7 @@ def _words(fault: BaseException) -> str:
     if isinstance(fault, TimeoutError):
         return "no answer in time"
     if isinstance(fault, _NOT_TRUSTED):
-        return "its certificate is not the one that is set, or has expired"
+        return "its certificate is not the one that is set, is for another name, or has expired"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return f"cannot be reached ({fault.os_error.strerror or fault.os_error})"
     return str(fault) or type(fault).__name__

@@ -46,6 +46,16 @@ async def test_an_appliance_enrols_and_is_approved(database: Database) -> None:
     assert await appliances.all("waiting") == []
 
 
+async def test_what_an_introduction_does_not_say_stays_known(database: Database) -> None:
+    """One that has a second key repeats what its first has signed, where there is no name."""
+    sender, appliances = Sender(), Appliances(database)
+    await appliances.enrol(sender.enrolment(name="Calle 5", version="0.1.0"), NOW)
+    await appliances.enrol(sender.enrolment(name="", version=""), NOW + 1)
+    await appliances.enrol(sender.enrolment(name="", version="0.2.0"), NOW + 2)
+    (known,) = await appliances.all()
+    assert (known.name, known.version) == ("Calle 5", "0.2.0")
+
+
 async def test_another_claim_code_is_said(database: Database) -> None:
     sender, appliances = Sender(), Appliances(database)
     await appliances.enrol(sender.enrolment(), NOW)

@@ -51,6 +51,8 @@ def test_a_list_is_assigned_printed_and_assigned_again(
 ) -> None:
     path, name = tmp_path / "list.csv", senders[0].identity
     path.write_text(LIST, encoding="utf-8-sig")
+    assert call(centre, "assignments", name) == 0
+    assert capsys.readouterr().err.startswith("Nothing was ever assigned to ")
     # The identity as the appliance's page shows it.
     parts = [name[n : n + 4] for n in range(0, 32, 4)]
     assert call(centre, "assign", *parts, path) == 0
@@ -95,6 +97,10 @@ def test_what_is_wrong_is_said_and_changes_nothing(
         assert call(centre, "assign", identity, path) == code
         assert words in capsys.readouterr().err
     assert call(centre, "assign", name, tmp_path / "none.csv") == 65
+    assert call(centre, "revoke", name) == 0
+    capsys.readouterr()
+    assert call(centre, "assign", name, path) == 64
+    assert "It stays revoked" in capsys.readouterr().err
     assert call(centre, "assignments", "0" * 32) == 64
 
 

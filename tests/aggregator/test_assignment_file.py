@@ -80,9 +80,9 @@ def test_each_bad_line_is_named(tmp_path: Path) -> None:
     assert sorted(words) == [3, *range(6, 18), *range(19, 23)]
     assert words[3] == "meter 1 stands in line 2 already"
     assert words[6] == "meter 2 stands in line 4 already"
-    assert words[7] == "meter_id is '60.243.827', expected digits"
+    assert words[7] == "meter_id is '60.243.827', expected digits alone, such as 60243827"
     assert words[9] == "3 cells, expected 5"
-    assert words[11] == "multiplier is '1.000', which may mean 1000 or 1: write 1000, or 1.0000"
+    assert words[11] == "multiplier is '1.000', which may mean 1000 or 1: write 1000, or 1"
     assert words[17] == "multiplier is 'x', expected a number such as 40, 0.01 or 0,01"
     assert words[16] == "name is 'a\\u202eb', expected printable text"
 

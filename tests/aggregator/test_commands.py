@@ -154,6 +154,27 @@ def test_a_token_approves_one(centre: Path, capsys: pytest.CaptureFixture[str]) 
     assert in_database(centre, enrol) == ["approved", "waiting"]
 
 
+def test_a_stick_of_one_that_waits_is_to_be_taken_in_once_more(
+    centre: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sender = Sender()
+    (tmp_path / "introduction.enrolment").write_bytes(sender.enrolment())
+    (tmp_path / "000001-00000001.batch").write_bytes(sender.sealed(1))
+    assert call(centre, "ingest", tmp_path) == 65
+    assert capsys.readouterr().err.endswith("'appliance aggregator approve', then ingest once more.\n")
+    assert call(centre, "approve", sender.identity) == 0
+    assert call(centre, "ingest", tmp_path) == 0
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert main(["aggregator", "init", str(tmp_path / "file")]) == 74
+    assert capsys.readouterr().err == (
+        f"appliance: not done: {tmp_path / 'file'}: File exists."
+        " Name a folder that you may write to and that has room; then try again.\n"
+    )
+
+
 def test_a_stick_is_taken_in_and_carries_the_receipts_back(
     centre: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
