@@ -12,7 +12,7 @@ HOURS_APART = 6
 
 
 class Bar(NamedTuple):
-    """A quarter of an hour: where it stands, how high of `HEIGHT`, when it begins on the wall, and how many messages."""
+    """A quarter of an hour: where it stands, how high of `HEIGHT`, when it begins on the wall, how many messages."""
 
     x: int
     y: float
