@@ -52,8 +52,13 @@
       : count.replace("{found}", body.rows.length).replace("{heard}", told.heard);
     if (told.listening !== null) {
       const listening = found.querySelector("#none time");
-      if (listening) listening.dateTime = told.listening;
+      if (listening) {
+        listening.dateTime = told.listening;
+        listening.title = "";
+      }
     }
+    const estimates = document.getElementById("estimates");
+    if (estimates) estimates.hidden = !told.estimates;
     found.querySelector("#none").hidden = body.rows.length > 0;
     found.querySelector("#table").hidden = body.rows.length === 0;
   };

@@ -11,9 +11,8 @@ const Page = (() => {
   // What may be off by a minute or more says so, and by how much if anything bounds it.
   const doubt = (most) => (most === undefined ? "" : ` (${connection.dataset.estimate}${most && ` ± ${most}`})`);
 
-  const inFull = (time) =>
-    new Date(time.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" }) +
-    doubt(time.dataset.doubt);
+  const whole = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
+  const inFull = (time) => whole.format(new Date(time.dateTime)) + doubt(time.dataset.doubt);
 
   // How long ago, in units that every language writes alike.
   const grow = () => {
@@ -24,16 +23,9 @@ const Page = (() => {
         s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
         : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
       if (time.firstChild.nodeValue !== text) time.firstChild.nodeValue = text;
+      if (!time.title) time.title = inFull(time);
     }
   };
-  // Titles are asked for by few: they are written when a pointer or the keyboard comes near.
-  for (const kind of ["pointerover", "focusin"]) {
-    document.addEventListener(kind, (event) => {
-      const row = event.target.closest && event.target.closest("tr, p, dd, li");
-      for (const time of row ? row.querySelectorAll("time:not([title])") : []) time.title = inFull(time);
-    });
-  }
-
   const say = (live) => {
     const text = live
       ? connection.dataset.live

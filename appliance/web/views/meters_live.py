@@ -85,6 +85,7 @@ class _Page:
         told = {
             "now": times.moment.utc_ms,
             "full": full,
+            "estimates": times.doubt is not None,
             "listening": times.ago(parts.uptime_s).iso if full else None,
             "rows": render(PACKAGE, self._language, "_rows.html", Changed(rows)),
             "gone": gone,
