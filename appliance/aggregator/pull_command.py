@@ -14,7 +14,7 @@ from appliance.aggregator.visiting import Visitor, check_address
 from appliance.errors import NotDelivered, UsageError
 from appliance.sync.identity import NAME_DIGITS
 
-HINT = "What waits there stays there. See to these, and pull again; the others are done."
+HINT = "What waits there stays there. See to these, and pull again."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
