@@ -78,7 +78,7 @@ def _appliance(directory: Path, days: int) -> Iterator[Iterator[str]]:
     street = [sys.executable, "-m", "benchmarks.hurried", "street", str(fifo), str(METERS), str(EVERY_S), str(CHANGE_S)]
     config.write_text(
         '[web]\nhost = "127.0.0.1"\nport = 0\nopen_to_read = true\n'
-        f'[store]\ndirectory = {json.dumps(str(directory / "data"))}\n'
+        f"[store]\ndirectory = {json.dumps(str(directory / 'data'))}\n"
         f"[[receiver]]\ncommand = {json.dumps(street)}\nsilence_timeout_s = 86400\n"
     )
     command = [sys.executable, "-m", "benchmarks.hurried", str(config), str(fifo), str(days)]

@@ -145,7 +145,7 @@ THIRD_PARTY = {
     "pyrtlsdrlib": ("appliance.radio.sources",),
     "aiosqlite": ("appliance.store",),
     "sqlite3": ("appliance.store",),
-    "cryptography": ("appliance.archive", "appliance.certificate", "appliance.sync", "appliance.web.frame", "appliance.aggregator"),
+    "cryptography": tuple(f"appliance.{p}" for p in ("archive", "certificate", "sync", "web.frame", "aggregator")),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web.frame",),
     "prometheus_client": ("appliance.web",),

@@ -6,11 +6,11 @@ import pytest
 
 from appliance.aggregator.api import Api
 from appliance.aggregator.appliances import Appliances
-from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.database import Database
 from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Tls, Web
 from appliance.aggregator.tls import Certificate
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.errors import NotDelivered
 from appliance.sync.courier import BATCHES, ENROLMENTS, RECEIPTS, ROTATIONS
 from appliance.sync.envelope import RECEIPT, opened, read

@@ -9,11 +9,11 @@ import pytest
 from cryptography import x509
 
 from appliance.aggregator.api import Api
-from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.aggregator.database import Database
 from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Tls, Web
 from appliance.aggregator.tls import Certificate
+from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.errors import ConfigError
 from tests.aggregator.street import CENTRE
 
