@@ -115,13 +115,15 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
             await store.open()
             held.push_async_callback(store.close)
         tls = encryption(config.store.directory, config.web.names) if parts.https_port else None
-        served = serving(parts, config.web.host, config.web.port, tls.context if tls else None)
+        encrypted: list[Encryption] = []
+        context, on_encrypted = (tls.context, lambda: encrypted.append(tls)) if tls else (None, lambda: None)
+        served = serving(parts, config.web.host, config.web.port, context, on_encrypted)
         port = await held.enter_async_context(served)
         if config.demonstration:
             log.warning(SIMULATED)
         _announce(config.web.host, port)
-        if tls:
-            _announce(config.web.host, parts.https_port, tls)
+        for one in encrypted:
+            _announce(config.web.host, parts.https_port, one)
         held.push_async_callback(supervisor.stop)
         supervisor.start(
             "site",

@@ -5,6 +5,7 @@ has signed has any effect, so that it does not matter from which page it comes; 
 must come from a page of this site.
 """
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +24,7 @@ from appliance.web.frame.guard import SESSIONS, guard
 from appliance.web.frame.language import remember_language
 from appliance.web.frame.login import ACCOUNTS, PASSWORDS, THROTTLE
 from appliance.web.frame.passwords import Passwords
+from appliance.web.frame.rendering import prepare
 from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle
@@ -73,10 +75,18 @@ def build(parts: Parts) -> web.Application:
     app[BODIES] = Bodies()
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)
+    app.cleanup_ctx.append(_prepared)
     app.on_response_prepare.append(add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close)
     return app
+
+
+async def _prepared(_app: web.Application) -> AsyncIterator[None]:
+    """Have the templates ready before the first visitor waits for them."""
+    preparing = asyncio.create_task(asyncio.to_thread(prepare, PACKAGE))
+    yield
+    await asyncio.gather(preparing, return_exceptions=True)
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -88,11 +98,18 @@ async def _close(app: web.Application) -> None:
 
 
 @asynccontextmanager
-async def serving(parts: Parts, host: str, port: int, encrypted: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def serving(
+    parts: Parts,
+    host: str,
+    port: int,
+    encrypted: ssl.SSLContext | None = None,
+    on_encrypted: Callable[[], None] = lambda: None,
+) -> AsyncIterator[int]:
     """Serve the site while entered; yields the port. `host` "*" is every address.
 
-    Where it can be `encrypted` it is served by HTTPS too, at the port that the parts name; that this one cannot be had
-    keeps nobody from the other. Raises ConfigError when the address or port cannot be had.
+    Where it can be `encrypted` it is served by HTTPS too, at the port that the parts name, and `on_encrypted` is
+    called; that this port cannot be had keeps nobody from the other. Raises ConfigError when the address or port cannot
+    be had.
     """
     shown = parts if encrypted else replace(parts, https_port=0)
     runner = web.AppRunner(build(shown), shutdown_timeout=SHUTDOWN_S)
@@ -109,6 +126,7 @@ async def serving(parts: Parts, host: str, port: int, encrypted: ssl.SSLContext 
                 log.warning("no HTTPS: %s", fault)
                 yield server.sockets[0].getsockname()[1]
                 return
+            on_encrypted()
             try:
                 yield server.sockets[0].getsockname()[1]
             finally:

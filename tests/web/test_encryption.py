@@ -27,7 +27,9 @@ async def sites(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         https_port = free.getsockname()[1]
     parts = replace(site.parts(), https_port=https_port)
-    async with serving(parts, "127.0.0.1", 0, made.context) as port:
+    told: list[str] = []
+    async with serving(parts, "127.0.0.1", 0, made.context, lambda: told.append("encrypted")) as port:
+        assert told == ["encrypted"]
         yield f"http://127.0.0.1:{port}", f"https://127.0.0.1:{https_port}"
 
 
@@ -56,9 +58,12 @@ async def test_a_port_that_is_taken_keeps_nobody_from_the_other(tmp_path: Path) 
     assert made is not None
     with socket.create_server(("127.0.0.1", 0)) as taken:
         parts = replace(site.parts(), https_port=taken.getsockname()[1])
-        async with serving(parts, "127.0.0.1", 0, made.context) as port, aiohttp.ClientSession() as client:
+        told: list[str] = []
+        served = serving(parts, "127.0.0.1", 0, made.context, lambda: told.append("encrypted"))
+        async with served as port, aiohttp.ClientSession() as client:
             async with client.get(f"http://127.0.0.1:{port}/healthz") as answer:
                 assert answer.status == 200
+    assert told == []
 
 
 def test_the_certificate_is_made_once_and_its_key_is_nobody_elses(tmp_path: Path) -> None:

@@ -59,6 +59,14 @@ def environment(package: str, language: str) -> jinja2.Environment:
     return env
 
 
+def prepare(package: str) -> None:
+    """Compile all templates of a site, which takes some tenths of a second."""
+    for language in LANGUAGES:
+        templates = environment(package, language)
+        for name in templates.list_templates(extensions=["html"]):
+            templates.get_template(name)
+
+
 def render(package: str, language: str, template: str, page: Any) -> str:
     """The text of a part of a page: a `template`, which sees the dataclass `page` under that name."""
     return environment(package, language).get_template(template).render(page=page)
