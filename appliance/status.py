@@ -15,6 +15,13 @@ from appliance.errors import NotRunning
 
 ANSWER_S = 10.0
 MOST_BYTES = 1_000_000
+SOURCES = {
+    "estimate": "an estimate",
+    "ntp": "by NTP",
+    "rtc": "by a clock chip",
+    "receipt": "by the aggregator's answer",
+    "browser": "by a technician's browser",
+}
 # As in docs/commands.md: a degraded appliance goes on by itself, a failed part may need a person.
 EXIT_CODES = {"healthy": 0, "degraded": 75, "failed": 70}
 
@@ -96,7 +103,7 @@ def _clock(clock: dict[str, Any] | None) -> Iterator[str]:
         return
     known = clock["uncertainty_ms"]
     bound = "how far off is not known" if known is None else f"at most {known / 1000:g} s off"
-    source = "an estimate" if clock["source"] == "estimate" else f"by {clock['source'].upper()}"
+    source = SOURCES.get(clock["source"], f"by {clock['source']}")
     yield from ("", "Clock", f"  {source}, {bound}")
 
 
