@@ -153,6 +153,10 @@ class Courier:
     async def _deliver(self, link: Link) -> None:
         is_introduced = False
         while names := await self._sealing.of(lambda outbox: list(outbox.waiting)[:MOST_ASKED]):
+            # Whoever was never receipted is not known there yet, most likely.
+            if not is_introduced and not await self._sealing.of(lambda outbox: outbox.was_receipted):
+                await self._introduce(link)
+                is_introduced = True
             await self._fetch(link)
             if self._broke_off:
                 await self._ask(link, names)

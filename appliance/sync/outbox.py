@@ -116,6 +116,11 @@ class Outbox:
         """The batch that was sealed last; None before the first."""
         return self._tip.name if self._tip else None
 
+    @property
+    def was_receipted(self) -> bool:
+        """Whether any batch ever was."""
+        return (self._folder / RECEIPTS).exists()
+
     def size(self, name: Name) -> int:
         """The bytes of a batch's file, 0 for one that is gone. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):

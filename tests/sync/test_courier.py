@@ -91,6 +91,9 @@ async def test_all_that_was_heard_arrives_once(there: Centre, store: Appliance) 
     everything = box.everything()
     assert await stored(there, box) == everything["reading"]
     assert await count(there, reception) == len(everything["reception"])
+    # That somebody is new there is nobody's fault.
+    await there.worker.refusals.write()
+    assert await there.worker.refusals.counts() == []
     assert await count(there, event) == len(ask(box.directory / "catalogue.db", "SELECT 1 FROM event"))
     assert await sealing.of(lambda outbox: list(outbox.waiting)) == []
     assert len(list((box.directory / "outbox").glob("*.batch"))) == 1

@@ -65,7 +65,7 @@ async def test_an_aggregator_that_takes_in_nobody_more(
     fault = await refused(courier(here[2], link))
     assert "does not take this appliance in: 2 appliances wait for an operator already (too_many)" in str(fault)
     assert fault.hint.startswith("Ask the operator")
-    assert there.requests == {"receipts": 1, "batches": 1, "enrolments": 1}
+    assert there.requests == {"enrolments": 1}
     await link.close()
 
 
