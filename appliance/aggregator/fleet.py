@@ -1,8 +1,8 @@
 """How each appliance stands: regarded as what, heard of until when, what is missing."""
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from appliance.aggregator.chains import Gap, gaps
 from appliance.aggregator.database import Database
@@ -28,18 +28,16 @@ async def standing(database: Database, identity: str) -> Standing:
     return cast(Standing, state or "unknown")
 
 
-async def fleet(database: Database) -> list[Member]:
-    """All appliances, in the order in which they enrolled."""
+def with_last_batch(question: Select[Any]) -> Select[Any]:
+    """A question about appliances, which may then name the newest epoch's `chain`, and the last `batch` of it."""
     newest = (
         select(chain.c.appliance_id, func.max(chain.c.epoch).label("epoch"))
         .where(chain.c.sequence > 0)
         .group_by(chain.c.appliance_id)
         .subquery()
     )
-    question = (
-        select(appliance.c.identity, appliance.c.name, appliance.c.state, chain.c.epoch, chain.c.sequence,
-               batch.c.sealed_utc_ms)
-        .outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
+    return (
+        question.outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
         .outerjoin(chain, (chain.c.appliance_id == newest.c.appliance_id) & (chain.c.epoch == newest.c.epoch))
         .outerjoin(
             batch,
@@ -47,8 +45,17 @@ async def fleet(database: Database) -> list[Member]:
             & (batch.c.epoch == chain.c.epoch)
             & (batch.c.sequence == chain.c.sequence),
         )
-        .order_by(appliance.c.appliance_id)
-    )  # fmt: skip
+    )
+
+
+async def fleet(database: Database) -> list[Member]:
+    """All appliances, in the order in which they enrolled."""
+    question = with_last_batch(
+        select(
+            appliance.c.identity, appliance.c.name, appliance.c.state, chain.c.epoch, chain.c.sequence,
+            batch.c.sealed_utc_ms,
+        )
+    ).order_by(appliance.c.appliance_id)  # fmt: skip
     missing: dict[str, list[Gap]] = {}
     for gap in await gaps(database):
         missing.setdefault(gap.identity, []).append(gap)

@@ -13,6 +13,7 @@ from sqlalchemy import Select, case, false, func, or_, select
 
 from appliance.aggregator.appliances import APPROVED, REVOKED, WAITING
 from appliance.aggregator.database import Database
+from appliance.aggregator.fleet import with_last_batch
 from appliance.aggregator.schema import (
     appliance,
     appliance_key,
@@ -137,12 +138,6 @@ async def members(
 
 def _base(now_utc_ms: int) -> Select[Any]:
     """A row for each appliance."""
-    newest = (
-        select(chain.c.appliance_id, func.max(chain.c.epoch).label("epoch"))
-        .where(chain.c.sequence > 0)
-        .group_by(chain.c.appliance_id)
-        .subquery()
-    )
     by_epoch = (
         select(
             waiting_batch.c.appliance_id,
@@ -179,7 +174,7 @@ def _base(now_utc_ms: int) -> Select[Any]:
     is_silent = (appliance.c.state == APPROVED) & (
         func.coalesce(heard, appliance.c.approved_utc_ms) < now_utc_ms - SILENT_MS
     )
-    return (
+    question = with_last_batch(
         select(
             appliance.c.appliance_id,
             appliance.c.identity,
@@ -193,16 +188,9 @@ def _base(now_utc_ms: int) -> Select[Any]:
             refused.c.last.label("refused_utc_ms"),
             func.coalesce(batch.c.simulated, false()).label("simulated"),
         )
-        .outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
-        .outerjoin(chain, (chain.c.appliance_id == newest.c.appliance_id) & (chain.c.epoch == newest.c.epoch))
-        .outerjoin(
-            batch,
-            (batch.c.appliance_id == chain.c.appliance_id)
-            & (batch.c.epoch == chain.c.epoch)
-            & (batch.c.sequence == chain.c.sequence),
-        )
-        .outerjoin(gaps, gaps.c.appliance_id == appliance.c.appliance_id)
-        .outerjoin(refused, refused.c.appliance_id == appliance.c.appliance_id)
+    )
+    return question.outerjoin(gaps, gaps.c.appliance_id == appliance.c.appliance_id).outerjoin(
+        refused, refused.c.appliance_id == appliance.c.appliance_id
     )
 
 

@@ -19,6 +19,13 @@ MOST = 256
 IDLE_S = 20.0
 
 
+def break_off(request: web.Request, response: web.StreamResponse) -> None:
+    """End an answer that has begun without its end, so that it counts as failed."""
+    response.force_close()
+    if request.transport is not None:
+        request.transport.abort()
+
+
 class Connection(connections.Connection):
     """One connection."""
 

@@ -20,8 +20,9 @@ from appliance.aggregator.keys import make_key
 from appliance.aggregator.settings import FILE, written
 from appliance.sync.identity import open_identity
 from benchmarks.conservation.check import Heard, Life, Lost, check
-from benchmarks.conservation.life import BEGIN_UTC_MS, EVERY_S, METERS
+from benchmarks.conservation.life import EVERY_S, METERS
 from benchmarks.conservation.network import Network
+from benchmarks.powercuts.street import BEGIN_UTC_MS
 from tests.aggregator.postgresql import running
 
 MEMORY = Path("/dev/shm")

@@ -19,7 +19,8 @@ from appliance.aggregator.database import Database
 from appliance.aggregator.schema import appliance, batch, boot, meter, reading, waiting_batch
 from appliance.sync.envelope import RECEIPT, Refused, key_id, opened, read
 from appliance.sync.receipt import unpack_receipt
-from benchmarks.conservation.life import BEGIN_UTC_MS, EVERY_S, METERS, meter_id, register, tamper
+from benchmarks.conservation.life import EVERY_S, METERS, meter_id, register, tamper
+from benchmarks.powercuts.street import BEGIN_UTC_MS
 from tests.store.box import Box
 
 TIME_ERROR_MS = 2_000

@@ -12,16 +12,14 @@ time passes as fast as PACE says. It ends by itself, once it was enough and all 
 
 import argparse
 import asyncio
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from appliance.clock import Clock, KernelTime
 from appliance.model import Message
 from appliance.store import upkeep
 from appliance.store.upkeep import Upkeep
@@ -31,34 +29,22 @@ from appliance.sync.courier import About, Courier
 from appliance.sync.envelope import key_id
 from appliance.sync.sealing import Sealing
 from appliance.sync.transport import Link
+from benchmarks.powercuts.life import Time, teller
+from benchmarks.powercuts.street import BEGIN
 
 METERS = 20
 EVERY_S = 60
 SEAL_STEPS = 5
-BEGIN = datetime(2026, 5, 1, tzinfo=UTC)
-BEGIN_UTC_MS = int(BEGIN.timestamp() * 1000)
 # Segments of a day become segments of some minutes: rows become history while they wait to be told.
 SEAL_ROWS, JOIN = 400, 3
 LONGEST_PAUSE_S = 0.3
 
 
 @dataclass
-class Street:
+class Street(Time):
     """Meters in the reach of one appliance, and the clocks of its boot."""
 
     appliance: int
-    second: int
-    boot_second: int
-    boot_id: str
-
-    def clock(self) -> Clock:
-        """As the store asks for it; a time service holds the system's clock."""
-        return Clock(
-            boottime_ms=lambda: (self.second - self.boot_second) * 1000,
-            realtime_ms=lambda: BEGIN_UTC_MS + self.second * 1000,
-            boot_id=self.boot_id,
-            kernel=lambda: KernelTime(synchronized=True, uncertainty_ms=250),
-        )
 
     def messages(self) -> list[Message]:
         """What is on the air this second."""
@@ -164,15 +150,11 @@ def main() -> None:
     parser.add_argument("until", type=int)
     parser.add_argument("pace_s", type=float)
     given = parser.parse_args()
-    handle = os.open(given.marks, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-    def say(*words: object) -> None:
-        os.write(handle, (" ".join(map(str, words)) + "\n").encode())
-
+    say = teller(given.marks)
     say("here")
     public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(given.key))
     link = Link(given.address, {key_id(public): public})
-    street = Street(given.appliance, given.second, given.boot_second, given.boot_id)
+    street = Street(given.second, given.boot_second, given.boot_id, given.appliance)
 
     def is_enough() -> bool:
         return street.second >= given.until and given.enough.exists()

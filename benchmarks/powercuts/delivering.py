@@ -15,7 +15,6 @@ A batch a quarter of an hour, history sealed beside it, a new key now and then.
 import argparse
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -30,7 +29,7 @@ from appliance.sync.outbox import Name, Outbox
 from appliance.sync.receipt import Receipt, pack_receipt
 from appliance.sync.sealing import Sealing
 from benchmarks.powercuts import street
-from benchmarks.powercuts.life import Time, small_limits
+from benchmarks.powercuts.life import Time, small_limits, teller
 
 CENTRE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEYS = {key_id(CENTRE.public_key()): CENTRE.public_key()}
@@ -107,11 +106,7 @@ def main() -> None:
     parser.add_argument("boot_id")
     parser.add_argument("hours", type=float)
     given = parser.parse_args()
-    handle = os.open(given.marks, os.O_WRONLY | os.O_APPEND)
-
-    def say(*words: object) -> None:
-        os.write(handle, (" ".join(map(str, words)) + "\n").encode())
-
+    say = teller(given.marks)
     say("here")
     time = Time(given.second, given.boot_second, given.boot_id)
     asyncio.run(live(given.directory, say, given.seed, time, given.hours))

@@ -58,6 +58,16 @@ class Time:
         )
 
 
+def teller(marks: Path) -> Callable[..., None]:
+    """What says a mark, of so many words."""
+    handle = os.open(marks, os.O_WRONLY | os.O_APPEND)
+
+    def say(*words: object) -> None:
+        os.write(handle, (" ".join(map(str, words)) + "\n").encode())
+
+    return say
+
+
 def small_limits() -> None:
     """Segments of hours become segments of minutes, a card of gigabytes one of a megabyte."""
     upkeep.SEAL_ROWS = SEAL_ROWS
@@ -73,11 +83,7 @@ def keeper(store: Store, time: Time, budget_bytes: int) -> Upkeep:
 
 async def live(directory: Path, marks: Path, seed: int, time: Time, hours: float, budget_bytes: int) -> None:
     """Hear the street from `time` on."""
-    handle = os.open(marks, os.O_WRONLY | os.O_APPEND)
-
-    def say(*words: object) -> None:
-        os.write(handle, (" ".join(map(str, words)) + "\n").encode())
-
+    say = teller(marks)
     say("here")
     small_limits()
     store = Store(directory, STEP, time.clock())

@@ -21,6 +21,7 @@ from appliance.sync.parcel import parcel
 from appliance.sync.standing import Standing
 from appliance.sync.taking import Tally
 from appliance.web.bodies import BODIES, Refused
+from appliance.web.connections import break_off
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import only, readers
 from appliance.web.frame.rendering import html
@@ -152,10 +153,7 @@ async def _sent(request: web.Request, pieces: AsyncGenerator[bytes, None], name:
             raise
         if not isinstance(fault, ConnectionError):
             log.warning("batches broke off while they were handed out: %s", fault)
-        # Without its end the download counts as failed.
-        response.force_close()
-        if request.transport is not None:
-            request.transport.abort()
+        break_off(request, response)
     else:
         await response.write_eof()
     return response

@@ -15,6 +15,7 @@ from appliance.sync.assignments import MOST_LINE_BYTES
 from appliance.sync.gate import Busy, Gate
 from appliance.sync.pull import Pull
 from appliance.web.bodies import BODIES, NO_KEY, Refused
+from appliance.web.connections import break_off
 from appliance.web.frame.guard import everybody
 from appliance.web.parts import PARTS
 
@@ -80,10 +81,7 @@ async def _answered(request: web.Request, lines: AsyncIterator[bytes]) -> web.St
     except (Refused, StoreError, OSError):
         if not response.prepared:
             raise
-        # Without its last line the answer counts as broken off.
-        response.force_close()
-        if request.transport is not None:
-            request.transport.abort()
+        break_off(request, response)
     else:
         await response.write_eof()
     return response
