@@ -91,6 +91,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
     radios = [Radio(receiver, store.hear, captures=captures) for receiver in config.receivers if draft.keeps]
     refused = refusals(draft)
     first = FirstAccount(Accounts(store), config.web.first_password, _say)
+    again = asyncio.Event()
     parts = Parts(
         site_name=config.site.name,
         names=config.web.names,
@@ -106,6 +107,8 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         sealing=sealing,
         courier=carrier,
         first_account=first,
+        controls={radio.state.name: radio.controls for radio in radios},
+        start_anew=again.set,
     )
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)
@@ -149,9 +152,9 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         for name, radio in zip(radio_names, radios, strict=True):
             supervisor.start(name, radio.run)
         try:
-            corrected = await _stopped_or_corrected(draft, stop)
-            log.info("the configuration was corrected: starting anew" if corrected else "stopping")
-            return corrected
+            following = await _stopped_or_followed(draft, stop, again)
+            log.info("starting anew" if following else "stopping")
+            return following
         finally:
             await supervisor.stop(*radio_names)
 
@@ -217,16 +220,30 @@ def in_words(parts: Parts) -> str:
     return "; ".join([f"{len(parts.store.ledger)} meters known", *trouble])
 
 
-async def _stopped_or_corrected(draft: Draft, stop: asyncio.Event) -> Draft | None:
+async def _stopped_or_followed(draft: Draft, stop: asyncio.Event, again: asyncio.Event) -> Draft | None:
+    """What to run next: None at `stop`, what the file says by now when it was corrected or somebody said `again`."""
     stopped = asyncio.create_task(stop.wait())
+    asked = asyncio.create_task(again.wait())
     corrected = asyncio.create_task(correction(draft))
+    tasks = (stopped, asked, corrected)
     try:
-        await asyncio.wait([stopped, corrected], return_when=asyncio.FIRST_COMPLETED)
-        return None if stopped.done() else corrected.result()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            return None
+        return corrected.result() if corrected.done() else _reread(draft)
     finally:
-        for task in (stopped, corrected):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(stopped, corrected, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reread(draft: Draft) -> Draft:
+    """What the file says now; what it said before, if it is gone."""
+    try:
+        return read(draft.path)
+    except ConfigError as fault:
+        log.error("the configuration cannot be read, so what it said holds: %s", fault)
+        return draft
 
 
 async def correction(draft: Draft, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Draft:

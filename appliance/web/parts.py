@@ -10,6 +10,7 @@ from aiohttp import web
 
 from appliance.config import Wrong
 from appliance.model import ReceiverState
+from appliance.radio.controls import Controls
 from appliance.store.accounts import Accounts
 from appliance.store.rows import StoreStatus
 from appliance.store.writer import Store
@@ -42,7 +43,8 @@ class Parts:
     `wrong` is what is wrong in `config_file`; `halted` says that for it nothing is received or kept, so that there
     is nothing to show but that. `sealing` has the outbox, and `courier`, if any, carries it off; `gate` is where
     aggregators come to, None when no key of one is set. If it `is_open` whoever comes may read. By HTTPS the site is
-    at `https_port`, 0 if it is not.
+    at `https_port`, 0 if it is not. `controls` is what a person may ask of each receiver, by its name, in the order of
+    the receivers; `start_anew` stops all parts and starts them again, as the settings then are.
     """
 
     site_name: str
@@ -57,6 +59,8 @@ class Parts:
     sealing: Sealing | None = None
     courier: Courier | None = None
     first_account: FirstAccount | None = None
+    controls: Mapping[str, Controls] = field(default_factory=dict)
+    start_anew: Callable[[], None] = lambda: None
     is_open: bool = False
     https_port: int = 0
     monotonic: Callable[[], float] = time.monotonic

@@ -30,11 +30,13 @@ class Streams:
 STREAMS = web.AppKey("STREAMS", Streams)
 
 
-async def stream(request: web.Request, event: Callable[[float], Awaitable[bytes]]) -> web.StreamResponse:
+async def stream(
+    request: web.Request, event: Callable[[float], Awaitable[bytes]], interval_s: float = INTERVAL_S
+) -> web.StreamResponse:
     """Send what `event` gives for the time of the loop, in s, until the page leaves, is logged out, or the site stops.
 
-    It is asked every second, and gives nothing where there is nothing to tell. Raises HTTPException when there are too
-    many streams.
+    It is asked every `interval_s`, and gives nothing where there is nothing to tell. Raises HTTPException when there
+    are too many streams.
     """
     streams = request.app[STREAMS]
     if streams.open >= MAX_STREAMS:
@@ -54,7 +56,7 @@ async def stream(request: web.Request, event: Callable[[float], Awaitable[bytes]
             if told := await event(loop.time()):
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
                     await response.write(told)
-            await _pause(streams.closing)
+            await _pause(streams.closing, interval_s)
     except (ConnectionError, TimeoutError):
         # The page left, or no longer reads.
         pass
@@ -63,9 +65,9 @@ async def stream(request: web.Request, event: Callable[[float], Awaitable[bytes]
     return response
 
 
-async def _pause(closing: asyncio.Event) -> None:
+async def _pause(closing: asyncio.Event, interval_s: float) -> None:
     try:
-        async with asyncio.timeout(INTERVAL_S):
+        async with asyncio.timeout(interval_s):
             await closing.wait()
     except TimeoutError:
         pass
