@@ -169,15 +169,15 @@ def unpack(packed: bytes, keys: Mapping[int, MeterKey]) -> list[Reception]:
     return found
 
 
-def reading_values(row_id: int, number: int, reading: Reading) -> tuple[object, ...]:
-    """What `READING` takes."""
-    return (row_id, number, *reading[1:])
+def reading_values(number: int, reading: Reading) -> tuple[object, ...]:
+    """What `READING` takes after the id."""
+    return (number, *reading[1:])
 
 
-def reception_values(row_id: int, number: int, r: Reception) -> tuple[object, ...]:
-    """What `RECEPTION` takes."""
+def reception_values(number: int, r: Reception) -> tuple[object, ...]:
+    """What `RECEPTION` takes after the id."""
     levels = (r.levels, r.snr_sum_cdb, r.snr_best_cdb)
-    return (row_id, number, r.at, r.count, r.corrected, *levels, r.frequency_min_hz, r.frequency_max_hz, r.last)
+    return (number, r.at, r.count, r.corrected, *levels, r.frequency_min_hz, r.frequency_max_hz, r.last)
 
 
 def coverage(receptions: Iterable[Reception]) -> Sequence[tuple[int, int, int]]:

@@ -177,7 +177,7 @@ class Upkeep:
             if self._before_seal:
                 await self._before_seal()
             number = files.next_number(store.directory, store.segments)
-            made = await asyncio.to_thread(segments.seal, store.directory, number, store.last_id, before)
+            made = await asyncio.to_thread(segments.seal, store.directory, number, store.writing.last_id, before)
             await self._list(made, ())
             async with transaction(store.live) as writer:
                 for table in live.TABLES:

@@ -2,10 +2,8 @@
 
 A commit is due when the oldest pending row has waited for the commit interval, when many wait, or at once for an
 event. What cannot be written goes back into the ledger and is tried again, so that a full or read-only card costs
-nothing once it can be written to again. The live database is committed first, and holds all of a commit: what a power
-cut then keeps from the catalogue, that takes from there when the program starts (`recovery.py`).
-
-`upkeep.py` seals, joins and drops history beside it, under the same lock.
+nothing once it can be written to again. `writing.py` has what a commit writes; `upkeep.py` seals, joins and drops
+history beside it, under the same lock.
 """
 
 import asyncio
@@ -21,11 +19,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 import aiosqlite
 
 from appliance.clock import Clock
-from appliance.fixes import Fix
 from appliance.model import Message
 from appliance.store import assigned, catalogue, live, people
 from appliance.store.backup import restore
-from appliance.store.connection import identity, open_writer, transaction
+from appliance.store.connection import identity, open_writer
 from appliance.store.history import History
 from appliance.store.ledger import Batch, Ledger
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
@@ -41,18 +38,13 @@ from appliance.store.schema import (
     read_only,
     segment_path,
 )
-from appliance.timeline import BOOT_SHIFT, Boot
+from appliance.store.writing import Writing
+from appliance.timeline import BOOT_SHIFT
 
 log = logging.getLogger(__name__)
 
 # With so many rows waiting a commit is due whatever the time.
 MANY_ROWS = 5_000
-# How often meters were heard in the quarter that is running changes with every message: written with each commit it
-# would be a fourth of all that is. A power cut may cost this much of it.
-RUNNING_MS = 300_000
-# Anyone can transmit any ID: so many new meters at once, then so many a second, and so many in all.
-NEW_METERS_AT_ONCE, NEW_METERS_PER_S = 2_000, 1 / 60
-MOST_METERS = 20_000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,13 +69,8 @@ class Store:
         self.trouble = ""
         self.doubted = False
         self.saved_at: int | None = None
-        self.refused_meters = 0
-        self._numbers: dict[MeterKey, int] = {}
-        self._admission = Bucket(NEW_METERS_AT_ONCE, NEW_METERS_PER_S)
-        self._admitted: set[MeterKey] = set()
         self._faults, self._told = Bucket(FAULTS_AT_ONCE, FAULTS_PER_S), ""
-        self._next_id = self._next_event = 1
-        self._running_at = -RUNNING_MS
+        self.writing = Writing()
         self._restored = False
         self._files: tuple[tuple[int, int] | None, ...] = ()
         self.on_events: Callable[[], None] = lambda: None
@@ -193,7 +180,7 @@ class Store:
 
     async def close(self) -> None:
         """Write what is pending and let go of the files."""
-        self._running_at = -RUNNING_MS
+        self.writing.with_running()
         if trouble := await self.commit():
             lost = self.ledger.pending_readings
             log.error("store=%s lost=%d readings not saved: %s", self.directory, lost, trouble)
@@ -249,14 +236,15 @@ class Store:
             contextlib.closing(read_only(self.directory / LIVE)) as recent,
         ):
             rows = catalogue.meters(known)
-            self._numbers = {row.key: row.number for row in rows}
-            self._next_event = known.execute("SELECT coalesce(max(number), 0) + 1 FROM event").fetchone()[0]
+            numbers = {row.key: row.number for row in rows}
+            next_event = known.execute("SELECT coalesce(max(number), 0) + 1 FROM event").fetchone()[0]
             self.segments = catalogue.segments(known)
             self.assigned = assigned.read(known)
             newest = next((row for row in reversed(self.segments) if row.from_at >= 1 << BOOT_SHIFT), None)
             last = segment_path(self.directory, newest.number) if newest else None
             remembered = live.remembered(recent, last)
-            self._next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
+            next_id = max([remembered.next_id, *(row.live_to + 1 for row in self.segments)])
+            self.writing.resume(numbers, next_id, next_event)
             if restored or not self._restored:
                 self.people = people.read(known)
             elif exchanged:
@@ -307,93 +295,22 @@ class Store:
         self.catalogue = self.live = None
 
     async def _write(self, batch: Batch) -> None:
+        assert self.catalogue is not None
+        assert self.live is not None
         changes = self.clock.take_changes()
         if changes is None and batch.meters:
             changes = (self.clock.current, [])
         told = self.people.take()
         try:
-            await self._write_all(batch, changes, self.people.steps(told))
+            await self.writing.to_live(self.live, batch, changes, self.ledger.receptions, self.clock.now())
+            await self.writing.to_catalogue(self.catalogue, batch, changes, self.people.steps(told))
         except BaseException:
             self.people.put_back(told)
             self.clock.put_back(changes[1] if changes else [])
             raise
 
-    async def _write_all(self, batch: Batch, changes: tuple[Boot, list[Fix]] | None, steps: people.Steps) -> None:
-        assert self.catalogue is not None
-        assert self.live is not None
-        new = self._admit(batch)
-        # Numbered before anything is written: what has to be written again has the same number then.
-        batch.events = [e if e.number else e._replace(number=self._next_event + n) for n, e in enumerate(batch.events)]
-        self._next_event += len(batch.events)
-        async with transaction(self.live) as writer:
-            await _write_clock(writer, changes)
-            await writer.executemany("INSERT OR IGNORE INTO meter VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-            next_id = await self._write_rows(writer, batch)
-        # These are on the card, whatever becomes of the catalogue: that learns the rest from there.
-        self._next_id, batch.readings, batch.receptions = next_id, [], {}
-        self._admitted.clear()
-        if batch.meters or batch.events or changes or steps:
-            async with transaction(self.catalogue) as writer:
-                for statement, rows in steps:
-                    await writer.executemany(statement, rows)
-                await _write_clock(writer, changes)
-                numbered = [(self._numbers[key], m) for key, m in batch.meters.items() if key in self._numbers]
-                await writer.executemany(catalogue.METER, [catalogue.meter_values(n, m) for n, m in numbered])
-                events = [catalogue.event_values(event, self._numbers) for event in batch.events]
-                await writer.executemany(catalogue.EVENT, events)
-
-    def _admit(self, batch: Batch) -> list[tuple[object, ...]]:
-        """Give each new meter a number, unless there are too many; returns their rows."""
-        new: list[tuple[object, ...]] = []
-        for key, meter in batch.meters.items():
-            if key in self._numbers:
-                continue
-            # One that was admitted before may have to be written again.
-            admitted = key in self._admitted or self._admission.take(self.clock.now())
-            if not admitted or len(self._numbers) >= MOST_METERS:
-                self.refused_meters += 1
-                continue
-            self._admitted.add(key)
-            number = self._numbers[key] = max(self._numbers.values(), default=0) + 1
-            new.append((number, *key, meter.commodity, meter.endpoint_type, meter.first_at))
-        return new
-
-    async def _write_rows(self, writer: aiosqlite.Connection, batch: Batch) -> int:
-        row_id, numbers = self._next_id, self._numbers
-        readings = [r for r in batch.readings if r.meter in numbers]
-        values = [live.reading_values(row_id + n, numbers[r.meter], r) for n, r in enumerate(readings)]
-        await writer.executemany(live.READING, values)
-        row_id += len(readings)
-        receptions = [r for r in batch.receptions.values() if r.meter in numbers]
-        values = [live.reception_values(row_id + n, numbers[r.meter], r) for n, r in enumerate(receptions)]
-        await writer.executemany(live.RECEPTION, values)
-        row_id += len(receptions)
-        quarters = live.coverage(receptions)
-        await writer.executemany(live.COVERAGE, [(row_id + n, *quarter) for n, quarter in enumerate(quarters)])
-        row_id += len(quarters)
-        events = [catalogue.event_values(event, numbers) for event in batch.events]
-        await writer.executemany(live.EVENT, [(row_id + n, *event) for n, event in enumerate(events)])
-        # What became rows must not stand there too.
-        if receptions or self.clock.now() - self._running_at >= RUNNING_MS:
-            await writer.execute(live.RUNNING, (live.pack(self.ledger.receptions, numbers),))
-            self._running_at = self.clock.now()
-        return row_id + len(events)
-
-    @property
-    def last_id(self) -> int:
-        """The id of the last row written to the live database."""
-        return self._next_id - 1
-
     def begin_again(self) -> None:
         """Forget what is in memory: the directory now holds other data. Called while nothing is pending."""
         self.ledger = Ledger(self.clock.utc_ms)
         self._restored, self._files = False, ()
-        self._running_at = -RUNNING_MS
-
-
-async def _write_clock(writer: aiosqlite.Connection, changes: tuple[Boot, list[Fix]] | None) -> None:
-    if changes:
-        boot, fixes = changes
-        await writer.execute(catalogue.BOOT, (boot.number, boot.boot_id, boot.last_ms, boot.system_offset_ms))
-        values = [(fix.boot, fix.ms, fix.utc_ms, fix.uncertainty_ms, fix.source) for fix in fixes]
-        await writer.executemany(catalogue.FIX, values)
+        self.writing.with_running()

@@ -25,8 +25,8 @@ from typing import Any
 from appliance.clock import BOOT_SHIFT, boot_of, ms_of
 from appliance.store.rows import CARRIED, DAYS
 from appliance.store.schema import segment_path
-from appliance.store.writer import RUNNING_MS
 from appliance.store.writer import Store as TheStore
+from appliance.store.writing import RUNNING_MS
 from benchmarks.powercuts import street
 from benchmarks.powercuts.cuts import Lost, Verdict
 from benchmarks.powercuts.life import STEP, Time, keeper, small_limits

@@ -115,7 +115,7 @@ class Made:
         counts: dict[int, tuple[int, int]] = {}
         for one in heard:
             self._id += 1
-            self.live.execute(live.RECEPTION, live.reception_values(self._id, one.meter, _reception(one)))
+            self.live.execute(live.RECEPTION, (self._id, *live.reception_values(one.meter, _reception(one))))
             self.waiting_heard.append(one)
             self._know(one.meter, one.at, one.last)
             meters, messages = counts.get(one.at, (0, 0))
@@ -201,7 +201,7 @@ class Made:
             for row in sorted(rows):
                 segment.execute("INSERT INTO reading VALUES (?, ?, ?, 0, 0, ?)", (*row[:3], row.flags))
             for one in heard:
-                values = live.reception_values(0, one.meter, _reception(one))[1:]
+                values = live.reception_values(one.meter, _reception(one))
                 segment.execute(f"INSERT INTO reception VALUES ({', '.join('?' * 10)})", values)
 
         for row in rows:

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.clock import Clock
 from appliance.store import queries
-from appliance.store import writer as module
+from appliance.store import writer, writing
 from appliance.store.limits import FAULTS_AT_ONCE
 from appliance.store.rows import MeterKey
 from appliance.store.schema import CATALOGUE, LIVE, PHRASES, read_only
@@ -191,7 +191,7 @@ async def test_commits_by_time(tmp_path: Path, opened: Opened) -> None:
 
 @pytest.mark.parametrize("cause", ["tamper", "many"])
 async def test_commits_at_once(tmp_path: Path, opened: Opened, cause: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MANY_ROWS", 500)
+    monkeypatch.setattr(writer, "MANY_ROWS", 500)
     machine = Machine()
     store = await opened(tmp_path, machine, commit_interval_s=3600)
     assert await store.commit() == ""
@@ -299,7 +299,7 @@ async def test_data_that_was_moved_away_is_missed_and_made_anew(tmp_path: Path, 
 
 
 async def test_a_flood_of_meters_is_bounded(tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_METERS", 50)
+    monkeypatch.setattr(writing, "MOST_METERS", 50)
     machine = Machine()
     store = await opened(tmp_path, machine)
     for n in range(200):
@@ -307,7 +307,7 @@ async def test_a_flood_of_meters_is_bounded(tmp_path: Path, opened: Opened, monk
     assert await store.commit() == ""
     assert rows(tmp_path, CATALOGUE, "SELECT count(*) FROM meter") == [(50,)]
     assert rows(tmp_path, LIVE, "SELECT count(*) FROM reading") == [(50,)]
-    assert store.refused_meters == 150
+    assert store.writing.refused_meters == 150
 
 
 async def test_status_tells_how_it_is(tmp_path: Path, opened: Opened) -> None:

@@ -22,7 +22,8 @@ from appliance.store.repair.soundness import is_damage
 from appliance.store.rows import SUSPECT, MeterRow, SegmentRow
 from appliance.store.schema import BUSY_TIMEOUT_S, CATALOGUE, HANDOVER, check_version, read_only, segment_path
 from appliance.store.segments import build
-from appliance.store.writer import MOST_METERS, Store
+from appliance.store.writer import Store
+from appliance.store.writing import MOST_METERS
 from appliance.timeline import BOOT_SHIFT
 
 PATTERN = "import-*.db"

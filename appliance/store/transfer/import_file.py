@@ -153,7 +153,7 @@ def _write(made: sqlite3.Connection, batch: Batch, numbers: dict[MeterKey, int],
     readings = [(numbers[r.meter], *r[1:]) for r in batch.readings if r.meter in numbers]
     made.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, ?, ?)", readings)
     known = [r for r in batch.receptions.values() if r.meter in numbers]
-    receptions = [live.reception_values(0, numbers[r.meter], r)[1:] for r in known]
+    receptions = [live.reception_values(numbers[r.meter], r) for r in known]
     made.executemany("INSERT OR IGNORE INTO reception VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", receptions)
     numbered = [event._replace(number=events + n) for n, event in enumerate(batch.events, 1)]
     values = [catalogue.event_values(event, numbers) for event in numbered]
