@@ -18,7 +18,7 @@ setup:
 
 test:
 	@./setup.sh test
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --dist worksteal
 
 check:
 	@./setup.sh check

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import Clock
-from appliance.store import queries
-from appliance.store import writer, writing
+from appliance.store import queries, writer, writing
 from appliance.store.limits import FAULTS_AT_ONCE
 from appliance.store.rows import MeterKey
 from appliance.store.schema import CATALOGUE, LIVE, PHRASES, read_only
