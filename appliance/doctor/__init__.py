@@ -10,12 +10,13 @@ from typing import TextIO
 
 from appliance.config import Draft
 from appliance.doctor.disk import check_disk
-from appliance.doctor.finding import Finding, Machine
+from appliance.doctor.finding import Finding
 from appliance.doctor.power import check_power
 from appliance.doctor.program import check_port, check_rights, check_running, check_settings
 from appliance.doctor.radio import check_dongles, check_library, check_television_driver
 from appliance.doctor.system import check_clock, check_network
 from appliance.errors import ApplianceError, NotRunning
+from appliance.machine import Machine
 from appliance.status import ask
 
 LONG_S = 2.0

@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.doctor.finding import Finding, Machine, Verdict, text
+from appliance.doctor.finding import Finding, Verdict
+from appliance.machine import Machine, text
 from appliance.status import size
 
 # A full card costs history first; below this even what is kept in any case has little room.

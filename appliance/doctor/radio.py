@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from appliance.config import Config
-from appliance.doctor.finding import Finding, Machine, text
+from appliance.doctor.finding import Finding
 from appliance.errors import SourceUnavailable
+from appliance.machine import Machine, text
 from appliance.radio.sources.usb import (
     HINT_BUSY,
     HINT_NONE,

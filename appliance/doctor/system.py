@@ -1,17 +1,10 @@
-"""The clock and the network, from what the kernel tells: nothing is sent anywhere.
+"""The clock and the network, from what the kernel tells: nothing is sent anywhere."""
 
-Sources: adjtimex(2); proc(5) (net/route, net/fib_trie, net/if_inet6, net/ipv6_route); resolv.conf(5).
-"""
-
-import ipaddress
-import re
 from collections.abc import Iterator
 
-from appliance.doctor.finding import Finding, Machine, text
-
-_LOCAL = re.compile(r"\|-- (\S+)\s+/32 host LOCAL")
-_IPV6_SCOPE_GLOBAL = "00"
-_ROUTE_UP = 1
+from appliance.doctor.finding import Finding
+from appliance.machine import Machine
+from appliance.machine.network import addresses, default_route, name_servers
 
 
 def check_clock(machine: Machine) -> Iterator[Finding]:
@@ -37,43 +30,19 @@ def check_clock(machine: Machine) -> Iterator[Finding]:
 
 def check_network(machine: Machine) -> Iterator[Finding]:
     """Whether there is an address, a way out, and somebody to ask for names. None of them is needed to receive."""
-    addresses = _addresses(machine)
-    if not addresses:
+    own = dict.fromkeys(address for _, address in addresses(machine))
+    if not own:
         hint = "Connect a cable or Wi-Fi if the page is to be reached from elsewhere; receiving goes on without."
         yield Finding("network", "look", "no interface has an address", hint)
         return
-    yield Finding("network", "ok", ", ".join(addresses))
-    if way := _default_route(machine):
-        yield Finding("way out", "ok", f"by {way}")
+    yield Finding("network", "ok", ", ".join(own))
+    if way := default_route(machine):
+        yield Finding("way out", "ok", f"by {way[0]}")
     else:
         hint = "Set a gateway if the appliance is to deliver to an aggregator or take the time from a network."
         yield Finding("way out", "look", "there is no default route", hint)
-    servers = re.findall(r"^\s*nameserver\s+(\S+)", text(machine.etc / "resolv.conf"), re.MULTILINE)
-    if servers:
+    if servers := name_servers(machine):
         yield Finding("names", "ok", f"asked of {', '.join(servers)}")
     else:
         hint = "Set a name server, or give addresses in place of names."
         yield Finding("names", "look", "nobody is set to be asked for names", hint)
-
-
-def _addresses(machine: Machine) -> list[str]:
-    """Addresses by which others may reach this machine, of interfaces that are up."""
-    found = dict.fromkeys(_LOCAL.findall(text(machine.proc / "net" / "fib_trie")))
-    for line in text(machine.proc / "net" / "if_inet6").splitlines():
-        fields = line.split()
-        if len(fields) == 6 and fields[3] == _IPV6_SCOPE_GLOBAL:
-            found[str(ipaddress.IPv6Address(bytes.fromhex(fields[0])))] = None
-    return [address for address in found if not ipaddress.ip_address(address).is_loopback]
-
-
-def _default_route(machine: Machine) -> str:
-    """The interface by which what is not near is reached, empty if there is none."""
-    for line in text(machine.proc / "net" / "route").splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 7 and fields[1] == fields[7] == "00000000" and int(fields[3], 16) & _ROUTE_UP:
-            return fields[0]
-    for line in text(machine.proc / "net" / "ipv6_route").splitlines():
-        fields = line.split()
-        if len(fields) == 10 and fields[1] == "00" and set(fields[0]) == {"0"} and fields[9] != "lo":
-            return fields[9]
-    return ""

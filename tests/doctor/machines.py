@@ -3,23 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.doctor.finding import Finding, Machine
+from appliance.doctor.finding import Finding
 from appliance.kernel_clock import KernelTime
+from appliance.machine import Machine
 
-FIB_TRIE = """Main:
-  +-- 0.0.0.0/0 3 0 5
-     +-- 127.0.0.0/8 2 0 2
-           |-- 127.0.0.1
-              /32 host LOCAL
-     +-- 192.168.1.0/24 2 0 2
-           |-- 192.168.1.0
-              /24 link UNICAST
-           |-- 192.168.1.20
-              /32 host LOCAL
-Local:
-           |-- 192.168.1.20
-              /32 host LOCAL
-"""
 ROUTE = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
@@ -33,11 +20,11 @@ class Pi:
     root: Path
     time: KernelTime = field(default_factory=lambda: KernelTime(synchronized=True, uncertainty_ms=300))
     locked: set[Path] = field(default_factory=set)
+    ipv4: list[tuple[str, str]] = field(default_factory=lambda: [("lo", "127.0.0.1"), ("eth0", "192.168.1.20")])
 
     def __post_init__(self) -> None:
         self.write("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.5\0")
         self.write("proc/modules", "snd_bcm2835 24576 0 - Live 0x0\n")
-        self.write("proc/net/fib_trie", FIB_TRIE)
         self.write("proc/net/route", ROUTE)
         self.write("proc/net/if_inet6", "00000000000000000000000000000001 01 80 10 80       lo\n")
         self.write("etc/resolv.conf", "nameserver 192.168.1.1\n")
@@ -74,8 +61,10 @@ class Pi:
             proc=self.root / "proc",
             dev=self.root / "dev",
             etc=self.root / "etc",
+            run=self.root / "run",
             accessible=lambda path: path.exists() and path not in self.locked,
             kernel_time=lambda: self.time,
+            ipv4_addresses=lambda: self.ipv4,
         )
 
 

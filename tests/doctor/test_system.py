@@ -32,7 +32,7 @@ def test_a_network(pi: Pi) -> None:
 
 
 def test_a_network_of_version_6(pi: Pi) -> None:
-    pi.remove("proc/net/fib_trie")
+    pi.ipv4.clear()
     pi.remove("proc/net/route")
     none, host = "0" * 32, "20010db8000000000000000000000020"
     pi.write(
@@ -44,7 +44,7 @@ def test_a_network_of_version_6(pi: Pi) -> None:
 
 
 def test_no_network_is_no_fault(pi: Pi) -> None:
-    pi.remove("proc/net/fib_trie")
+    pi.ipv4.clear()
     assert told(check_network(pi.machine)) == [("network", "look", "no interface has an address")]
 
 
