@@ -26,7 +26,7 @@ from appliance.store.accounts import Accounts
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
 from appliance.store.repair.soundness import refuse_later
-from appliance.store.retention import CAPTURES
+from appliance.store.schema import CAPTURES
 from appliance.store.upkeep import Upkeep
 from appliance.store.writer import Store
 from appliance.supervisor import Backoff, Health, Supervisor

@@ -21,13 +21,14 @@ import hmac
 import os
 import struct
 import unicodedata
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from appliance.errors import InputError
+from appliance.archive.tar import Readable, Writable
+from appliance.archive.unusable import Unusable
 
 MAGIC = b"METERBK\n"
 VERSION = 1
@@ -72,7 +73,7 @@ USUAL = Cost()
 class Sealer:
     """Encrypts what is written to it into `target`; without `close` the file stays unfinished and is refused."""
 
-    def __init__(self, target: BinaryIO, passphrase: str, cost: Cost = USUAL) -> None:
+    def __init__(self, target: Writable, passphrase: str, cost: Cost = USUAL) -> None:
         salt, prefix = os.urandom(16), os.urandom(7)
         key, check = _keys(passphrase, salt, cost)
         head = _HEADER.pack(MAGIC, VERSION, *cost, salt, prefix, check)
@@ -103,19 +104,20 @@ class Sealer:
 class Opener:
     """Decrypts `source`; nothing is returned that was not authenticated. `name` is what faults call the file.
 
-    Raises InputError when it is no backup, of a later version, altered, cut off, or the passphrase is another.
+    Raises Unusable when it is no backup, of a later version, altered, cut off, or the passphrase is another.
     """
 
-    def __init__(self, source: BinaryIO, passphrase: str, name: str) -> None:
+    def __init__(self, source: Readable, passphrase: str, name: str) -> None:
         self._source = source
         self._name = name
         header = source.read(HEADER_BYTES)
         magic, version = header[: len(MAGIC)], header[len(MAGIC) : len(MAGIC) + 1]
         if magic != MAGIC[: len(magic)] or not magic:
-            raise InputError(f"{name} is not a backup")
+            raise Unusable("no backup", f"{name} is not a backup")
         if version > bytes([VERSION]):
             hint = "Restore it with the version of the program that wrote it, or a later one."
-            raise InputError(f"{name} has the format {version[0]} of a later version; this one knows {VERSION}", hint)
+            words = f"{name} has the format {version[0]} of a later version; this one knows {VERSION}"
+            raise Unusable("later version", words, hint)
         if len(header) < HEADER_BYTES:
             raise self._cut_off()
         _, _, log2_n, r, p, salt, _, check = _HEADER.unpack_from(header)
@@ -125,7 +127,7 @@ class Opener:
         key, expected = _keys(passphrase, salt, cost)
         if not hmac.compare_digest(check, expected):
             hint = "Type the passphrase that the backup was made with; there is no way around it."
-            raise InputError(f"{name}: the passphrase is wrong", hint)
+            raise Unusable("passphrase", f"{name}: the passphrase is wrong", hint)
         self._stream = _Stream(key, header)
         self._ready = b""
         self._ended = False
@@ -160,11 +162,11 @@ class Opener:
             raise self._cut_off()
         return found
 
-    def _altered(self) -> InputError:
-        return InputError(f"{self._name} was damaged or altered", _DAMAGED)
+    def _altered(self) -> Unusable:
+        return Unusable("altered", f"{self._name} was damaged or altered", _DAMAGED)
 
-    def _cut_off(self) -> InputError:
-        return InputError(f"{self._name} is cut off: its end is missing", _DAMAGED)
+    def _cut_off(self) -> Unusable:
+        return Unusable("cut off", f"{self._name} is cut off: its end is missing", _DAMAGED)
 
 
 class _Stream:

@@ -16,6 +16,7 @@ from appliance.errors import InputError, StoreError
 
 BLOCK_BYTES = 512
 CHUNK_BYTES = 1 << 20
+END = bytes(2 * BLOCK_BYTES)
 
 
 class Readable(Protocol):
@@ -36,27 +37,37 @@ Watch = Callable[[bytes], object]
 
 
 def add(target: Writable, name: str, size: int, mode: int, source: Readable, watch: Watch = len) -> None:
-    """Append a file of `size` bytes; `watch` sees each piece. Raises StoreError when `source` has fewer."""
+    """Append a file, as `packed`."""
+    for piece in packed(name, size, mode, source, watch):
+        target.write(piece)
+
+
+def packed(name: str, size: int, mode: int, source: Readable, watch: Watch = len) -> Iterator[bytes]:
+    """A file of `size` bytes as it stands in an archive; `watch` sees each piece of its content.
+
+    Raises StoreError when `source` has fewer.
+    """
     member = tarfile.TarInfo(name)
     member.size, member.mode = size, mode & 0o777
     try:
-        target.write(member.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict"))
+        header = member.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
     except ValueError as fault:
         raise StoreError(f"{name} cannot go into a backup: {fault}", "Move it out of the data directory.") from None
+    yield header
     left = size
     while left:
         piece = source.read(min(left, CHUNK_BYTES))
         if not piece:
             raise StoreError(f"{name} became shorter while it was read")
-        target.write(piece)
         watch(piece)
         left -= len(piece)
-    target.write(bytes(-size % BLOCK_BYTES))
+        yield piece
+    yield bytes(-size % BLOCK_BYTES)
 
 
 def end(target: Writable) -> None:
     """Append what says that no member follows."""
-    target.write(bytes(2 * BLOCK_BYTES))
+    target.write(END)
 
 
 class Member:

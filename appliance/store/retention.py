@@ -24,6 +24,7 @@ from appliance.store.backup.snapshot import REPLACED
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
 from appliance.store.schema import (
+    CAPTURES,
     CATALOGUE,
     CATALOGUE_CHECKPOINT_PAGES,
     HISTORY,
@@ -35,8 +36,6 @@ from appliance.store.writer import Store
 
 log = logging.getLogger(__name__)
 
-# What the radio has recorded for a person, who deletes it.
-CAPTURES = "captures"
 # With less than this not even the databases can be written to: their logs grow to a megabyte each.
 LEAST_FREE_BYTES = 1024 * 1024
 # What is left to others on the same file system: a twentieth, at most 256 MB.

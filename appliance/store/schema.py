@@ -32,6 +32,8 @@ HISTORY = "history"
 LIVE = "history/live.db"
 DAMAGED = "damaged"
 HANDOVER = "handover"
+# What the radio has recorded for a person, who deletes it.
+CAPTURES = "captures"
 
 BUSY_TIMEOUT_S = 5.0
 # A page of the live database is written several times before it is full: small pages cost the card less.

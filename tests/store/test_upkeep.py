@@ -13,7 +13,7 @@ import pytest
 from appliance.store import files, queries, retention, upkeep
 from appliance.store.retention import local_day, measure
 from appliance.store.rows import DAYS, MeterKey, SegmentRow
-from appliance.store.schema import CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY
+from appliance.store.schema import CAPTURES, CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY
 from tests.store.box import START, Box, ask, is_whole
 
 KEY = MeterKey("scm", 1001, False)
@@ -124,7 +124,7 @@ async def test_the_oldest_is_dropped_first(days: Box) -> None:
 
 
 async def test_captures_count_against_a_budget_of_their_own(days: Box) -> None:
-    folder = days.directory / retention.CAPTURES / "radio"
+    folder = days.directory / CAPTURES / "radio"
     folder.mkdir(parents=True)
     used = measure(days.directory, None).used
     (folder / "a.sigmf-data").write_bytes(bytes(400_000))

@@ -1,35 +1,22 @@
-"""`appliance backup FILE`: all that the appliance keeps in one encrypted file, while it runs or not.
-
-The databases are copied into the system's folder for temporary files first, not beside FILE: the copies are not
-encrypted. A segment that is damaged, or that the card cannot read in places, goes in as far as it can be read; what is
-known of its other pages is still true, and the store that gets it back takes care of it.
-"""
+"""`appliance backup FILE`: all that the appliance keeps in one encrypted file, while it runs or not."""
 
 import argparse
 import contextlib
-import hashlib
-import io
-import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from errno import EEXIST
 from pathlib import Path
-from typing import BinaryIO
 
-from appliance import __version__, config
-from appliance.archive import passphrase, tar
-from appliance.archive.container import USUAL, Cost, Sealer
+from appliance import config
+from appliance.archive import passphrase
+from appliance.archive.container import USUAL, Cost
 from appliance.durable import sync
 from appliance.errors import InputError, StoreError, UsageError
-from appliance.model import format_time
 from appliance.progress import Progress
-from appliance.store.backup.restore import ABOUT, FORMAT
-from appliance.store.backup.snapshot import Snapshot, others, snapshot
-from appliance.store.schema import CATALOGUE, SEGMENT_PAGE_BYTES
+from appliance.store.backup.write import Backup, about_now
+from appliance.store.schema import CATALOGUE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     directory = settings.store.directory
     _check(file, directory)
     secret = passphrase.new(arguments.passphrase_file)
-    about = {"format": FORMAT, "program": __version__, "made": format_time(datetime.now(UTC))[:19] + "Z"}
     progress = Progress(sys.stderr, 1e6, unit="MB")
     try:
-        damaged = backup(directory, file, secret, about | {"name": settings.site.name}, progress)
+        damaged = backup(directory, file, secret, about_now(settings.site.name), progress)
     finally:
         progress.end()
     for name in damaged:
@@ -80,18 +66,15 @@ def backup(
 ) -> list[str]:
     """Write `file`, named only when it is whole; returns the segments found damaged. Raises StoreError."""
     part = file.with_name(file.name + ".part")
+    making = Backup(directory, secret, about, progress, cost)
     try:
         with contextlib.ExitStack() as stack:
             part.unlink(missing_ok=True)
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             stack.callback(part.unlink, missing_ok=True)
             target = stack.enter_context(open(handle, "wb"))
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="appliance-backup-")))
-            taken = stack.enter_context(snapshot(directory, folder))
-            sealer = Sealer(target, secret, cost)
-            writing = _Writing(sealer, taken, progress)
-            writing.everything(directory, about)
-            sealer.close()
+            for piece in stack.enter_context(contextlib.closing(making.pieces())):
+                target.write(piece)
             target.flush()
             os.fsync(target.fileno())
             if file.exists():
@@ -101,80 +84,4 @@ def backup(
     except OSError as fault:
         hint = "Name a file in a folder that exists, that you may write to and that has room."
         raise StoreError(f"{file}: cannot be written: {fault.strerror}", hint) from None
-    return writing.damaged
-
-
-class _Writing:
-    """An archive in the making, what of it is done, and which segments were found damaged."""
-
-    def __init__(self, sealer: Sealer, taken: Snapshot, progress: Callable[[int, int | None], None]) -> None:
-        self._sealer = sealer
-        self._taken = taken
-        self._progress = progress
-        self._done = 0
-        self._total = sum(path.stat().st_size for path in taken.databases.values())
-        self._total += sum(os.fstat(segment.fileno()).st_size for segment in taken.segments.values())
-        self.damaged: list[str] = []
-
-    def everything(self, directory: Path, about: dict[str, object]) -> None:
-        description = json.dumps(about).encode()
-        tar.add(self._sealer, ABOUT, len(description), 0o600, io.BytesIO(description))
-        for name, path in self._taken.databases.items():
-            self._file(name, path)
-        for name, segment in self._taken.segments.items():
-            self._segment(name, segment)
-        for name, path in others(directory):
-            # What was delivered and put away meanwhile is not missed.
-            with contextlib.suppress(FileNotFoundError):
-                self._file(name, path)
-        tar.end(self._sealer)
-
-    def _file(self, name: str, path: Path) -> None:
-        with path.open("rb") as file:
-            about = os.fstat(file.fileno())
-            tar.add(self._sealer, name, about.st_size, about.st_mode, file, self._count)
-
-    def _segment(self, name: str, file: BinaryIO) -> None:
-        about = os.fstat(file.fileno())
-        whole = hashlib.sha256()
-
-        def watch(piece: bytes) -> None:
-            whole.update(piece)
-            self._count(piece)
-
-        source = Lenient(file)
-        tar.add(self._sealer, name, about.st_size, about.st_mode, source, watch)
-        if source.unreadable or self._taken.sha256.get(name, whole.hexdigest()) != whole.hexdigest():
-            self.damaged.append(name)
-
-    def _count(self, piece: bytes) -> None:
-        self._done += len(piece)
-        self._progress(min(self._done, self._total), self._total)
-
-
-class Lenient:
-    """A file of a failing card: pages that cannot be read are zeros, which their checksums tell from content."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.unreadable = 0
-
-    def read(self, size: int, /) -> bytes:
-        start = self._file.tell()
-        try:
-            return self._file.read(size)
-        except OSError:
-            pages = [
-                self._page(at, min(SEGMENT_PAGE_BYTES, start + size - at))
-                for at in range(start, start + size, SEGMENT_PAGE_BYTES)
-            ]
-            self._file.seek(start + size)
-            return b"".join(pages)
-
-    def _page(self, start: int, size: int) -> bytes:
-        try:
-            self._file.seek(start)
-            return self._file.read(size)
-        except OSError:
-            self.unreadable += 1
-            return bytes(size)
+    return making.damaged

@@ -21,7 +21,7 @@ from typing import Any
 from appliance.durable import sync
 from appliance.errors import InputError, StoreTooNew
 from appliance.store.backup.snapshot import REPLACED, SEGMENT
-from appliance.store.schema import CATALOGUE, DAMAGED, HANDOVER, HISTORY, LIVE, Kind, check_version, read_only
+from appliance.store.schema import CAPTURES, CATALOGUE, DAMAGED, HANDOVER, HISTORY, LIVE, Kind, check_version, read_only
 from appliance.store.segments import digest
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def told(directory: Path) -> None:
 
 def _belonging(directory: Path) -> list[Path]:
     """What a restore replaces."""
-    stays = (HANDOVER, DAMAGED)
+    stays = (CAPTURES, DAMAGED, HANDOVER)
     return sorted(p for p in directory.iterdir() if p.name not in stays and not p.name.startswith(REPLACED))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from appliance.errors import StoreError
-from appliance.store.schema import CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY, LIVE, in_words, read_only
+from appliance.store.schema import CAPTURES, CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY, LIVE, in_words, read_only
 
 REPLACED = "replaced-"
 """Begin of the names of folders with what a restore replaced."""
@@ -49,7 +49,7 @@ def snapshot(directory: Path, folder: Path) -> Iterator[Snapshot]:
                 databases = {name: _copy(source, folder / Path(name).name, name) for name, source in sources.items()}
                 segments: dict[str, BinaryIO] = {}
                 try:
-                    for path in _sealed(directory):
+                    for path in sealed(directory):
                         segments[f"{HISTORY}/{path.name}"] = stack.enter_context(
                             cast(BinaryIO, path.open("rb", buffering=0))
                         )
@@ -100,7 +100,8 @@ def _copy(source: sqlite3.Connection, target: Path, name: str) -> Path:
     return target
 
 
-def _sealed(directory: Path) -> list[Path]:
+def sealed(directory: Path) -> list[Path]:
+    """The segments that are there, and their sums."""
     folder = directory / HISTORY
     return sorted(path for path in folder.iterdir() if SEGMENT.fullmatch(path.name)) if folder.is_dir() else []
 
@@ -112,13 +113,14 @@ def _listed(catalogue: Path) -> dict[str, str]:
 
 
 def others(directory: Path) -> Iterator[tuple[str, Path]]:
-    """The other files that belong to the appliance, such as its keys."""
+    """The other files that belong to the appliance, such as its keys; not what a radio recorded for a person."""
     for folder, folders, files in os.walk(directory):
         top = Path(folder) == directory
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and not (top and (name in (DAMAGED, HANDOVER) or name.startswith(REPLACED)))
+            if not name.startswith(".")
+            and not (top and (name in (CAPTURES, DAMAGED, HANDOVER) or name.startswith(REPLACED)))
         )
         for file in sorted(files):
             path = Path(folder) / file

@@ -18,7 +18,7 @@ from appliance.archive import tar
 from appliance.archive.container import Cost, Opener
 from appliance.cli import main
 from appliance.errors import StoreError
-from appliance.store.backup import backup_command, restore, restore_command, snapshot
+from appliance.store.backup import backup_command, restore, restore_command, snapshot, write
 from appliance.store.lock import sole_user
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
 from tests.store.backup import data_directory
@@ -266,7 +266,7 @@ class Failing(io.BytesIO):
 
 def test_a_page_that_the_card_cannot_read_is_left_blank() -> None:
     content = os.urandom(5 * 4096 + 100)
-    source = backup_command.Lenient(Failing(content))
+    source = write.Lenient(Failing(content))
     found = source.read(2 * 4096) + source.read(1 << 20)
     assert found == content[: 3 * 4096] + bytes(4096) + content[4 * 4096 :]
     assert source.unreadable == 1

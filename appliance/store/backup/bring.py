@@ -1,0 +1,168 @@
+"""A backup is brought: unpacked beside what is there, checked in full, and only then left to be taken up.
+
+What is there stays as it is until `restore.take_up`, by whoever holds the lock of the data directory.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from appliance.archive import tar
+from appliance.archive.container import Opener
+from appliance.archive.unusable import Unusable
+from appliance.durable import sync
+from appliance.errors import InputError, StoreError
+from appliance.store.backup import restore
+from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
+from appliance.store.backup.snapshot import REPLACED
+from appliance.store.schema import CAPTURES, DAMAGED, HANDOVER
+
+# Kept free for the appliance while both the present and the restored files are on the card.
+SPARE_BYTES = 16 << 20
+_LONGEST_ABOUT_BYTES = 65_536
+
+
+class NoRoom(StoreError):
+    """The card has no room for both, in bytes."""
+
+    def __init__(self, needed: int, free: int) -> None:
+        hint = f"Make room on the card: older {REPLACED}… folders in the data directory can be deleted."
+        words = f"to restore, {needed / 1e6:.0f} MB must be free, and {free / 1e6:.0f} MB are"
+        super().__init__(words, hint)
+        self.needed = needed
+        self.free = free
+
+
+class Brought(NamedTuple):
+    """What a backup says of itself: when it was `made`, and the `name` of the appliance."""
+
+    made: str
+    name: str
+
+
+class Source(NamedTuple):
+    """A backup of `size` bytes, and what faults call it."""
+
+    content: tar.Readable
+    size: int
+    name: str
+
+
+def check_room(directory: Path, size: int) -> None:
+    """Whether a backup of this size can be brought. Raises NoRoom, OSError."""
+    free = shutil.disk_usage(directory).free
+    if size + SPARE_BYTES > free:
+        raise NoRoom(size + SPARE_BYTES, free)
+
+
+def bring(
+    source: Source,
+    secret: str,
+    directory: Path,
+    look: Callable[[Path, Brought], None],
+    progress: Callable[[int], None] = lambda done: None,
+    who: str = "",
+) -> list[str]:
+    """Unpack, check, and leave for `take_up`; returns which segments were amiss when the backup was made.
+
+    `look` is given the unpacked folder, and may refuse it; `who` brought it, if it is known. The caller holds
+    `sole_bringer`. Raises Unusable, InputError, StoreError, StoreTooNew, OSError; nothing is left then.
+    """
+    part = directory / HANDOVER / PART
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        about = _unpack(source, secret, directory, progress)
+        look(part, about)
+        amiss = restore.verify(part)
+        if who:
+            _sign(part / ABOUT, who)
+        _ready(directory)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return amiss
+
+
+def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[int], None]) -> Brought:
+    check_room(directory, source.size)
+    part = directory / HANDOVER / PART
+    part.mkdir()
+    # Root may restore for the user that runs the appliance.
+    owner = directory.stat()
+    _own(directory / HANDOVER, owner)
+    _own(part, owner)
+    about: Brought | None = None
+    done = 0
+
+    def count(piece: bytes) -> None:
+        nonlocal done
+        done += len(piece)
+        progress(min(done, source.size))
+
+    opener = Opener(source.content, secret, source.name)
+    for member in tar.members(opener, source.size):
+        if about is None and (member.name != ABOUT or member.size > _LONGEST_ABOUT_BYTES):
+            raise Unusable("no backup", "the backup does not say what it is")
+        # Earlier versions put captures in, which stay where they are.
+        if not member.name.startswith(f"{CAPTURES}/"):
+            _write(part, member, owner, count)
+        about = about or _about(part / ABOUT)
+    if about is None:
+        raise Unusable("no backup", f"{source.name} is empty")
+    return about
+
+
+def _about(path: Path) -> Brought:
+    try:
+        about: dict[str, Any] = json.loads(path.read_bytes())
+        if about["format"] > FORMAT:
+            hint = "Restore it with the version that made it, or a later one."
+            raise Unusable("later version", f"the backup has the form {about['format']} of a later version", hint)
+        return Brought(str(about["made"]), str(about["name"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Unusable("no backup", "the backup does not say what it is") from None
+
+
+def _sign(path: Path, who: str) -> None:
+    """Say who brought it; what is told of the restore says it then."""
+    about = json.loads(path.read_bytes()) | {"who": who}
+    with path.open("wb") as file:
+        file.write(json.dumps(about).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(part: Path, member: tar.Member, owner: os.stat_result, watch: Callable[[bytes], None]) -> None:
+    top = member.name.split("/")[0]
+    if top in (HANDOVER, DAMAGED) or top.startswith(REPLACED):
+        raise InputError(f"the backup holds {member.name!r:.80}, which no backup has")
+    path = part / member.name
+    for folder in reversed([p for p in path.parents if p.is_relative_to(part) and p != part]):
+        if not folder.exists():
+            folder.mkdir()
+            _own(folder, owner)
+    # Group and others get no more than to read.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 | member.mode & 0o444)
+    with open(handle, "wb") as target:
+        for piece in member.pieces():
+            target.write(piece)
+            watch(piece)
+        target.flush()
+        os.fsync(target.fileno())
+    _own(path, owner)
+
+
+def _own(path: Path, owner: os.stat_result) -> None:
+    if os.geteuid() == 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _ready(directory: Path) -> None:
+    """What is unpacked and checked may be taken up."""
+    part = directory / HANDOVER / PART
+    for folder, _, _ in os.walk(part, topdown=False):
+        sync(Path(folder))
+    part.rename(directory / HANDOVER / READY)
+    sync(directory / HANDOVER)
