@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance import __version__
-from appliance.config import DATA, Config, Draft, Wrong, read
+from appliance.config import DATA, PAGE, Config, Draft, Wrong, read
 from appliance.errors import ConfigError, StoreError
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 SIMULATED = "no radio in use: hearing a simulated neighbourhood, marked as simulated wherever it is kept"
 HINT_DATA = "It is tried again by itself every few seconds."
+HINT_PAGE = "What is set wrongly there has no effect: set it anew on the page, under Set-up."
 HINT_WRONG = "Correct it in the configuration file; the change is taken up by itself."
 # The store reports at least every commit interval, which is 60 s at most; a card may be slow.
 STORE_VITAL_WITHIN_S = 180.0
@@ -109,6 +110,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         first_account=first,
         controls={radio.state.name: radio.controls for radio in radios},
         start_anew=again.set,
+        draft=draft,
     )
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)
@@ -201,14 +203,15 @@ def radio_events(store: Store) -> Callable[[str, Health], None]:
 
 
 def refusals(draft: Draft) -> dict[str, Health]:
-    """The health of what cannot run: each receiver that is set wrongly, the data, and the rest as one."""
+    """The health of what cannot run: each receiver that is set wrongly, the data, the page's, and the rest as one."""
     reasons: dict[str, list[str]] = {}
     for wrong in draft.wrong:
-        part = wrong.part if wrong.part == DATA or wrong.part.startswith("receiver ") else "configuration"
-        reasons.setdefault(part, []).append(wrong.words)
+        has_own = wrong.part in (DATA, PAGE) or wrong.part.startswith("receiver ")
+        reasons.setdefault(wrong.part if has_own else "configuration", []).append(wrong.words)
+    hints = {DATA: HINT_DATA, PAGE: HINT_PAGE}
     return {
-        part: Health("failed", "; ".join(words), HINT_DATA)
-        if part == DATA
+        part: Health("failed", "; ".join(words), hints[part])
+        if part in hints
         else Health("failed", f"{draft.path}: {'; '.join(words)}", HINT_WRONG)
         for part, words in reasons.items()
     }

@@ -2,18 +2,21 @@
 
 `read`, for the appliance that runs, keeps what can be used and tells what is wrong beside it: a wrong `[[receiver]]` is
 left out, of `[site]` and `[web]` what is wrong gets its default. `load`, for commands on what is kept, does the same
-without telling, and refuses a file only where it is not sure where readings belong.
+without telling, and refuses a file only where it is not sure where readings belong. Both read what was set on the page
+(`lasting.py`) after the file, once that says where the data lies.
 
 Every setting is a field with its default, unit, limits and help beside it; `docs/configuration.md` is made
 from these fields by `tests/test_config.py`, which fails when the two differ.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from appliance import lasting
 from appliance.errors import ConfigError
+from appliance.lasting import Lasting, default_name
 from appliance.settings import near, nearest, setting, settings_of, toml_document
 
 SEARCHED = (Path("appliance.toml"), Path("/etc/meter-appliance/appliance.toml"))
@@ -28,6 +31,12 @@ class Site:
         "What the page is headed with, such as the street.",
         pattern=r".{1,80}",
         words="a text of at most 80 characters",
+    )
+    place: str = setting(
+        "",
+        "Where it hangs, for whoever has to find it: an address, a floor, coordinates. Shown on the page.",
+        pattern=".{0,120}",
+        words="a text of at most 120 characters",
     )
 
 
@@ -134,9 +143,11 @@ class Sync:
     )
     certificate: str = setting(
         "",
-        "File with the certificate (PEM) of the aggregator, or of its own CA; empty for those that the system knows.",
-        pattern=".*",
-        words="a path",
+        "File with the certificate (PEM) of the aggregator, or of its own CA, or the certificate itself between "
+        '`"""`; empty for those that the system knows.',
+        pattern=r"[^\n]*|-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n -]{1,16000}",
+        words="a path, or a certificate that begins with -----BEGIN CERTIFICATE-----",
+        lines=True,
     )
     token: str = setting(
         "",
@@ -227,8 +238,8 @@ class Config:
 class Wrong:
     """An entry that is wrong: the part that it keeps from working, and what is wrong with it and what is allowed.
 
-    `part` is "receiver" and its name, the name of another table, "file" where nothing in it can be trusted, or `DATA`
-    where the data directory that it rightly names cannot be used.
+    `part` is "receiver" and its name, the name of another table, "file" where nothing in it can be trusted, `DATA`
+    where the data directory that it rightly names cannot be used, or `PAGE` for what was set on the page.
     """
 
     part: str
@@ -241,11 +252,16 @@ class Wrong:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a file says: the settings that can be used, and what is wrong in it. `path` is None without a file."""
+    """What a file says: the settings that can be used, and what is wrong in it. `path` is None without a file.
+
+    `lasting` is what was set on the page, which `config` has; `told` is what the file alone says.
+    """
 
     path: Path | None
     config: Config
     wrong: tuple[Wrong, ...] = ()
+    lasting: Lasting = field(default_factory=Lasting)
+    told: Config = field(default_factory=Config)
 
     @property
     def keeps(self) -> bool:
@@ -256,7 +272,7 @@ class Draft:
 TABLES: dict[str, type] = {"site": Site, "web": Web, "store": Store, "sync": Sync, "receiver": Receiver}
 REPEATED = "receiver"
 # What must be right before anything is kept or looked for: else it is not sure where readings belong.
-DATA = "data"
+DATA, PAGE = "data", "settings"
 KEEPING = ("file", "store", DATA)
 
 
@@ -267,12 +283,10 @@ def load(path: Path | None = None) -> Config:
     out or at its default. Raises ConfigError naming the file and every entry of those that is wrong.
     """
     path = find(path)
-    if path is None:
-        return Config()
-    config, wrong = _examine(toml_document(path))
-    if words := [one.words for one in wrong if one.part in KEEPING]:
+    draft = _drafted(path, {} if path is None else toml_document(path))
+    if words := [one.words for one in draft.wrong if one.part in KEEPING]:
         raise ConfigError(f"{path}: {'; '.join(words)}")
-    return config
+    return draft.config
 
 
 def read(path: Path | None = None) -> Draft:
@@ -281,16 +295,13 @@ def read(path: Path | None = None) -> Draft:
     Raises ConfigError when there is no such file as `path`.
     """
     path = find(path)
-    if path is None:
-        return Draft(None, Config())
     try:
-        config, wrong = _examine(toml_document(path))
+        return _drafted(path, {} if path is None else toml_document(path))
     except ConfigError as fault:
         if isinstance(fault.__cause__, FileNotFoundError):
             raise
         words = str(fault).removeprefix(f"{path}: ")
         return Draft(path, Config(receivers=()), (Wrong("file", words),))
-    return Draft(path, config, tuple(wrong))
 
 
 def find(path: Path | None) -> Path | None:
@@ -304,6 +315,17 @@ def parse(document: Mapping[str, Any]) -> Config:
     if wrong:
         raise ConfigError("; ".join(one.words for one in wrong))
     return config
+
+
+def _drafted(path: Path | None, document: Mapping[str, Any]) -> Draft:
+    """What a document says, with what was set on the page over it, where it is sure which data that is of."""
+    told, wrong = _examine(document)
+    draft = Draft(path, told, tuple(wrong), told=told)
+    if not draft.keeps:
+        return draft
+    found, words = lasting.kept(told.store.directory, TABLES)
+    config, wrong = _examine(found.over(document))
+    return replace(draft, config=config, wrong=(*wrong, *(Wrong(PAGE, one) for one in words)), lasting=found)
 
 
 def _examine(document: Mapping[str, Any]) -> tuple[Config, list[Wrong]]:
@@ -342,7 +364,7 @@ def _receivers(content: list[dict[str, Any]]) -> tuple[tuple[Receiver, ...], lis
     good: dict[str, Receiver] = {}
     wrong: list[Wrong] = []
     for position, entry in enumerate(content):
-        default = "radio" if position == 0 else f"radio{position + 1}"
+        default = default_name(position)
         receiver, found = settings_of(Receiver, {"name": default, **entry}, REPEATED)
         if receiver.name != entry.get("name"):
             receiver = replace(receiver, name=default)

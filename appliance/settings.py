@@ -27,14 +27,16 @@ def setting(
     words: str = "a text",
     none: str = "",
     secret: bool = False,
+    lines: bool = False,
 ) -> Any:
     """A dataclass field with what the parser and the documentation need to know.
 
     `none` is the word that stands in the file for None; `pattern` is what each text must match whole, and
-    `words` says the same to a person. What is `secret` is not repeated when it is wrong.
+    `words` says the same to a person. What is `secret` is not repeated when it is wrong. A text is one line, unless it
+    may have `lines`.
     """
     about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none, "secret": secret}
-    return field(default=default, metadata=about | {"pattern": pattern, "words": words})
+    return field(default=default, metadata=about | {"pattern": pattern, "words": words, "lines": lines})
 
 
 def toml_document(path: Path) -> dict[str, Any]:
@@ -91,7 +93,8 @@ def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
         if is_number and (isinstance(value, int) or number is float) and about["low"] <= value <= about["high"]:
             return number(value)
     elif kind is str or kind is Path:
-        if isinstance(value, str) and value.isprintable() and re.fullmatch(about["pattern"], value):
+        line = value.replace("\n", "") if about["lines"] and isinstance(value, str) else value
+        if isinstance(line, str) and line.isprintable() and re.fullmatch(about["pattern"], value):
             return kind(value)
     elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
         return tuple(value)

@@ -34,6 +34,7 @@ LONGEST_RETRY_S = 3_600.0
 
 HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
 HINT_CERTIFICATE = "Copy the aggregator's certificate to the file that [sync] certificate names, and see to the clock."
+CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 _NOT_TRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
 
 
@@ -54,7 +55,10 @@ class Told:
 
 
 class Link:
-    """The way to one aggregator. `key` is the one that it signs with; `certificate` a file with its or its CA's."""
+    """The way to one aggregator. `keys` are those that it signs with.
+
+    `certificate` is its own or its CA's, as PEM, or a file with it; without one those that the system knows are.
+    """
 
     def __init__(self, address: str, keys: Mapping[str, Ed25519PublicKey], certificate: str | None = None) -> None:
         self.address = address.rstrip("/")
@@ -128,10 +132,14 @@ class Link:
 
 def _trusting(certificate: str) -> ssl.SSLContext:
     """What believes a certificate, or those that it has signed. Raises NotDelivered."""
+    is_file = not certificate.startswith(CERTIFICATE)
     try:
-        return ssl.create_default_context(cafile=certificate)
-    except ssl.SSLError:
-        raise NotDelivered(f"{certificate} holds no certificate", HINT_CERTIFICATE) from None
+        if is_file:
+            return ssl.create_default_context(cafile=certificate)
+        return ssl.create_default_context(cadata=certificate)
+    except (ssl.SSLError, ValueError):
+        what = certificate if is_file else "the certificate that is set"
+        raise NotDelivered(f"{what} holds no certificate", HINT_CERTIFICATE) from None
     except OSError as fault:
         raise NotDelivered(f"{certificate}: {fault.strerror}", HINT_CERTIFICATE) from None
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.assignment import Assignment
+from appliance.config import PAGE
 from appliance.model import ReceiverState
 from appliance.store.retention import FULL, OVER
 from appliance.store.writer import Store
@@ -92,7 +93,7 @@ def condition(parts: Parts, times: Times) -> Condition:
     expected = parts.store.assigned.meters
     missing = _missing(parts.store, times)
     return Condition(
-        wrong=tuple(map(str, parts.wrong)),
+        wrong=tuple(str(one) for one in parts.wrong if one.part != PAGE),
         config_file=parts.config_file,
         simulated=any(receiver.simulated for receiver in receivers),
         only_simulated=all(receiver.simulated for receiver in receivers),

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from aiohttp import web
 
-from appliance.config import Wrong
+from appliance.config import Config, Draft, Wrong
 from appliance.model import ReceiverState
 from appliance.radio.controls import Controls
 from appliance.store.accounts import Accounts
@@ -44,7 +44,8 @@ class Parts:
     is nothing to show but that. `sealing` has the outbox, and `courier`, if any, carries it off; `gate` is where
     aggregators come to, None when no key of one is set. If it `is_open` whoever comes may read. By HTTPS the site is
     at `https_port`, 0 if it is not. `controls` is what a person may ask of each receiver, by its name, in the order of
-    the receivers; `start_anew` stops all parts and starts them again, as the settings then are.
+    the receivers; `start_anew` stops all parts and starts them again, as the settings then are; `draft` is what they
+    are, and where each comes from.
     """
 
     site_name: str
@@ -61,6 +62,7 @@ class Parts:
     first_account: FirstAccount | None = None
     controls: Mapping[str, Controls] = field(default_factory=dict)
     start_anew: Callable[[], None] = lambda: None
+    draft: Draft = field(default_factory=lambda: Draft(None, Config()))
     is_open: bool = False
     https_port: int = 0
     monotonic: Callable[[], float] = time.monotonic
