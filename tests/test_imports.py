@@ -38,7 +38,7 @@ MAY_IMPORT = {
     ),
     "appliance.doctor": (
         *NOUNS,
-        *(f"appliance.{p}" for p in ("config", "status", "machine", "radio.sources.usb")),
+        *(f"appliance.{p}" for p in ("config", "status", "machine", "radio.attached", "radio.sources.usb")),
     ),
     "appliance.machine": ("appliance.kernel_clock",),
     "appliance.config": ("appliance.errors", "appliance.settings", "appliance.lasting"),
@@ -101,6 +101,8 @@ MAY_IMPORT = {
         # What a person may ask of a receiver; it imports no numpy.
         "appliance.control",
         "appliance.radio.controls",
+        "appliance.radio.attached",
+        "appliance.lasting",
         "appliance.account",
         "appliance.certificate",
         "appliance.machine",

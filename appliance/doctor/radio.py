@@ -11,7 +11,7 @@ from appliance.config import Config
 from appliance.doctor.finding import Finding
 from appliance.errors import SourceUnavailable
 from appliance.machine import Machine, text
-from appliance.radio.sources.usb import (
+from appliance.radio.attached import (
     HINT_BUSY,
     HINT_NONE,
     HINT_RIGHTS,
@@ -19,8 +19,8 @@ from appliance.radio.sources.usb import (
     TELEVISION_DRIVERS,
     UsbDevice,
     list_usb,
-    load_driver,
 )
+from appliance.radio.sources.usb import load_driver
 
 
 def check_library() -> Iterator[Finding]:

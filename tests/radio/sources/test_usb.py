@@ -2,7 +2,8 @@
 
 import pytest
 
-from appliance.radio.sources.usb import Dongle, UsbDevice, explain_absence, explain_refusal, list_usb
+from appliance.radio.attached import UsbDevice, list_usb
+from appliance.radio.sources.usb import Dongle, explain_absence, explain_refusal
 
 DONGLE = Dongle(0, "Generic RTL2832U OEM", "Realtek", "RTL2838UHIDIR", "00000001")
 
