@@ -42,7 +42,8 @@ _NOT_TRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnector
 class Told:
     """What an aggregator said to one request: what it signed, as it came; refusals, a gap, and its signed answer.
 
-    `sent_s` and `heard_s` are when the request began and when the answer came, by a monotonic clock.
+    `status` is that of HTTP, 0 where nobody answered at all. `sent_s` and `heard_s` are when the request began and when
+    the answer came, by a monotonic clock.
     """
 
     receipts: list[bytes] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Told:
     refusals: list[tuple[str, str]] = field(default_factory=list)
     gap: tuple[int, int] | None = None
     answer: Answer | None = None
+    status: int = 0
     sent_s: float = 0.0
     heard_s: float = 0.0
 
@@ -81,6 +83,7 @@ class Link:
         try:
             session = await self._connected()
             async with session.post(self.address + path, data=body, headers=headers, allow_redirects=False) as response:
+                told.status = response.status
                 if response.status != 200:
                     words = f"{self.address} answers {response.status}"
                     raise NotDelivered(words, retry_after_s=_retry_after_s(response))
