@@ -1,7 +1,8 @@
 """The tables of URLs. Each handler says who may use it; one that says nothing is shut.
 
-Open to everybody are the log-in, the style sheet, and what is for programs: `/healthz` and `/metrics`, which tell of no
-meter, and what an aggregator sends below `/sync/`, which is believed because its key has signed it.
+Open to everybody are the log-in, the style sheet, and what is for programs: `/healthz`, `/metrics` and the description
+of the API, which tell of no meter, and what an aggregator sends below `/sync/`, which is believed because its key has
+signed it.
 """
 
 from aiohttp import web
@@ -11,9 +12,16 @@ from appliance.web.frame import login, password_page, static
 from appliance.web.frame.guard import LOG_IN, everybody
 from appliance.web.views import (
     delivery,
+    delivery_document,
+    find,
+    find_dial,
+    find_level,
+    find_load,
     health,
+    log,
     meter,
     meter_deeds,
+    meter_document,
     meter_files,
     meter_live,
     meter_readings,
@@ -22,6 +30,10 @@ from appliance.web.views import (
     metrics,
     overview,
     receipts,
+    restart,
+    status_document,
+    system,
+    system_clock,
     wrong,
 )
 from appliance.web.views import pull as pulled
@@ -32,15 +44,36 @@ ALWAYS = (
     web.get("/metrics", metrics.view),
     web.get("/static/{name}", everybody(static.serve)),
 )
+_KIND = "{kind:csv|json}"
+# For programs: each is described in `openapi/description.py`.
+API = (
+    web.get("/api/v1/openapi.json", status_document.description),
+    web.get("/api/v1/status", status_document.view),
+    web.get(f"/api/v1/quarters.{_KIND}", status_document.heard),
+    web.get(f"/api/v1/events.{_KIND}", log.export),
+    web.get("/api/v1/delivery", delivery_document.view),
+    web.get(f"/api/v1/delivery/contacts.{_KIND}", delivery_document.contacts),
+    web.get(f"/api/v1/meters.{_KIND}", meters.export),
+    web.get(f"/api/v1/meters{PATH}", meter_document.view),
+    web.get(f"/api/v1/meters{PATH}/chart", meter_document.chart_data),
+    *(web.get(f"/api/v1/meters{PATH}/{name}.{_KIND}", meter_files.file_of(name)) for name in meter_files.TABLES),
+)
 ROUTES = (
     web.get("/", overview.view),
     web.get("/delivery", delivery.view),
     web.post("/delivery/batches", delivery.download),
     web.post("/delivery/receipts", delivery.bring),
     web.get("/events/overview", overview.events, allow_head=False),
+    web.get("/find", find.view),
+    web.get("/find/dial", find_dial.view),
+    web.get("/find/load", find_load.view),
+    web.get("/find/load/events", find_load.events, allow_head=False),
+    web.get(f"/find{find_level.PATH}", find_level.view),
+    web.get(f"/find{find_level.PATH}/events", find_level.events, allow_head=False),
+    web.get(f"/find{PATH}", find_level.view),
+    web.get(f"/find{PATH}/events", find_level.events, allow_head=False),
     web.get("/meters", meters.view),
     web.get("/meters/events", meters_live.view, allow_head=False),
-    web.get("/api/v1/meters.{kind:csv|json}", meters.export),
     web.get(f"/meters{PATH}", meter.view),
     web.get(f"/meters{PATH}/events", meter_live.view, allow_head=False),
     web.get(f"/meters{PATH}/readings", meter_readings.view),
@@ -48,8 +81,12 @@ ROUTES = (
     web.post(f"/meters{PATH}/notes/remove", meter_deeds.remove_note),
     web.post(f"/meters{PATH}/dial", meter_deeds.compare),
     web.post(f"/meters{PATH}/dial/forget", meter_deeds.forget),
-    web.get(f"/api/v1/meters{PATH}/chart", meter.chart_data),
-    web.get(f"/api/v1/meters{PATH}/{{table:{'|'.join(meter_files.TABLES)}}}.{{kind:csv|json}}", meter_files.view),
+    web.get("/system", system.view),
+    web.get("/system/log", log.view),
+    web.get("/system/clock", system_clock.now),
+    web.post("/system/clock", system_clock.tell_time),
+    web.get(restart.PATH, restart.ask),
+    web.post(restart.PATH, restart.go),
     web.get(LOG_IN, login.view),
     web.post(LOG_IN, login.log_in),
     web.post("/logout", login.log_out),
@@ -58,6 +95,7 @@ ROUTES = (
     web.get(pull.PATH, pulled.offer, allow_head=False),
     web.post(pull.PATH, pulled.view),
     web.post(gate.RECEIPTS_PATH, receipts.view),
+    *API,
     *ALWAYS,
 )
 # With a configuration by which nothing is received or kept; there are no accounts then, either.

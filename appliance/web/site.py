@@ -29,6 +29,7 @@ from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle
 from appliance.web.glances import GLANCES, Glances
+from appliance.web.openapi.asked import refuse_undescribed
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
 from appliance.web.streams import STREAMS, Streams
@@ -50,7 +51,7 @@ async def refuse_foreign_forms(request: web.Request, handler: Handler) -> web.St
     return await (handler(request) if is_of_programs(request) else refuse_strangers(request, handler))
 
 
-MIDDLEWARES = (remember_language, show_errors, check_host, refuse_foreign_forms, guard)
+MIDDLEWARES = (remember_language, show_errors, check_host, refuse_foreign_forms, guard, refuse_undescribed)
 
 
 def build(parts: Parts) -> web.Application:
@@ -82,11 +83,13 @@ def build(parts: Parts) -> web.Application:
     return app
 
 
-async def _prepared(_app: web.Application) -> AsyncIterator[None]:
-    """Have the templates ready before the first visitor waits for them."""
-    preparing = asyncio.create_task(asyncio.to_thread(prepare, PACKAGE))
+async def _prepared(app: web.Application) -> AsyncIterator[None]:
+    """Have the templates ready, and what takes long to look up under way, before the first visitor waits for it."""
+    await asyncio.to_thread(prepare, PACKAGE)
+    looking = [] if app[PARTS].halted else [app[GLANCES].refresh(), app[SPARKS].refresh()]
+    first = asyncio.gather(*looking, return_exceptions=True)
     yield
-    await asyncio.gather(preparing, return_exceptions=True)
+    await first
 
 
 async def _end_streams(app: web.Application) -> None:

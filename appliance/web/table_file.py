@@ -1,16 +1,19 @@
 """A table as a file to keep: CSV for spreadsheets, JSON for programs.
 
-A text that a spreadsheet would take for a formula begins with an apostrophe in CSV: names come from outside.
-(OWASP, "CSV Injection".) JSON has it as it is.
+CSV is written as RFC 4180 says, or with decimal commas and semicolons, as a spreadsheet set to Spanish reads it;
+the address says which. A text that would be taken for a formula there begins with an apostrophe: names come from
+outside. (OWASP, "CSV Injection".) JSON has it as it is.
 """
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
+
+from appliance.web.documents import document
 
 FORMATS = ("csv", "json")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -18,41 +21,41 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
-def answer(kind: str, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> web.Response:
-    """Rows as a file of a kind that `FORMATS` has, to be kept under a name; each row has all `columns`."""
+def answer(request: web.Request, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> web.Response:
+    """Rows as the file that an address asks for by its `kind`, to be kept under a name; each row has all `columns`."""
+    kind = request.match_info["kind"]
     if kind == "csv":
-        response = web.Response(text=_csv(rows, columns), content_type="text/csv")
+        text = in_csv(rows, columns, "," if request.query.get("numbers") == "comma" else ".")
+        response = web.Response(text=text, content_type="text/csv", headers={"Cache-Control": "no-store"})
+        response.enable_compression()
     else:
-        response = web.json_response(rows if isinstance(rows, list) else list(rows), dumps=_json)
+        response = document(list(rows))
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
-    response.headers["Cache-Control"] = "no-store"
-    response.enable_compression()
     return response
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+def in_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], point: str = ".") -> str:
+    """Rows as CSV, with this decimal point."""
     out = io.StringIO(_BOM)
     out.seek(0, io.SEEK_END)
-    writer = csv.writer(out)
+    writer = csv.writer(out, delimiter=";" if point == "," else ",")
     writer.writerow(columns)
-    writer.writerows([_cell(row[column]) for column in columns] for row in rows)
+    writer.writerows([_cell(row[column], point) for column in columns] for row in rows)
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, point: str) -> Any:
     """A value as CSV has it.
 
-    >>> [_cell(value) for value in ("=1+1", -3, None, True, ["a", "b"])]
-    ["'=1+1", -3, '', 'true', 'a b']
+    >>> [_cell(value, ",") for value in ("=1+1", -3, Decimal("-1.50"), 0.5, None, True, ["a", "b"])]
+    ["'=1+1", -3, '-1,50', '0,5', '', 'true', 'a b']
     """
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Decimal | float):
+        return format(value, "f" if isinstance(value, Decimal) else "").replace(".", point)
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
+        value = " ".join(map(str, value))
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -28,6 +28,15 @@ class Shown:
     rough: bool = False
 
 
+def told(what: str, shown: Shown | None) -> dict[str, str | bool | None]:
+    """A time for programs, under a name, and whether it is an estimate.
+
+    >>> told("answered", None)
+    {'answered': None, 'answered_is_estimate': False}
+    """
+    return {what: shown.iso if shown else None, f"{what}_is_estimate": bool(shown and shown.doubt is not None)}
+
+
 class Times:
     """Now by the store's clock, and other times as seen from it."""
 

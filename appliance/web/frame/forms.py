@@ -20,8 +20,11 @@ READS = ("GET", "HEAD")
 async def refuse_strangers(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refuse whatever might change something and does not come from a page of this site."""
-    if request.method not in READS and not is_own(request):
+    """Refuse whatever might change something and does not come from a page of this site.
+
+    Where nothing is taken nothing changes, and the answer is the usual one.
+    """
+    if request.method not in READS and request.match_info.http_exception is None and not is_own(request):
         raise web.HTTPForbidden
     return await handler(request)
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import READS
 from appliance.web.frame.frame import FRAME
+from appliance.web.frame.problems import NotLoggedIn, is_of_api
 from appliance.web.frame.sessions import Sessions
 
 SESSIONS = web.AppKey("SESSIONS", Sessions)
@@ -21,7 +22,8 @@ _EVERYBODY = frozenset[str]()
 _READERS = object()
 _NOBODY = object()
 
-Handler = TypeVar("Handler", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
+Handled = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = TypeVar("Handler", bound=Handled)
 
 
 def everybody(handler: Handler) -> Handler:
@@ -56,7 +58,7 @@ def only(*roles: str) -> Callable[[Handler], Handler]:
 async def guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Let through who may; send to the log-in who has not logged in."""
+    """Let through who may; send to the log-in who has not logged in, if it is a person."""
     if request.match_info.http_exception is not None:
         return await handler(request)
     roles: Any = getattr(request.match_info.handler, _MARK, _NOBODY)
@@ -68,6 +70,8 @@ async def guard(
         roles = _EVERYBODY if request.app[FRAME].is_open else None
     if roles != _EVERYBODY:
         if session is None:
+            if is_of_api(request):
+                raise NotLoggedIn
             # Not raised: the language that the address asks for is kept with the answer.
             return web.Response(status=303, headers={"Location": _log_in_address(request)})
         if roles is not None and session.role not in roles:

@@ -203,7 +203,7 @@
     let fresh;
     try {
       const answer = await fetch(`${address}?${query}`);
-      if (answer.redirected) {
+      if (answer.status === 401) {
         location.reload(); // logged out meanwhile
         return;
       }
@@ -222,7 +222,10 @@
     query.set("from", told.from);
     for (const kind of ["csv", "json"]) {
       const link = document.getElementById(`file-${kind}`);
-      link.href = `${link.href.split("?")[0]}?${query}`;
+      const to = new URL(link.href);
+      to.searchParams.delete("step");
+      for (const [name, value] of query) to.searchParams.set(name, value);
+      link.href = to;
     }
     box.dataset.drawn = turn;
   };

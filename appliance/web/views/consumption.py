@@ -6,7 +6,7 @@ there are never more of them than a screen has room for.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from appliance.store import queries
 from appliance.store.history import History
@@ -32,6 +32,13 @@ class Span:
     from_ms: int
     to_ms: int
     step: Step
+
+
+class Used(NamedTuple):
+    """A step, and since when the meter was not heard before it, as far as the steps shown tell; None where it was."""
+
+    period: Period
+    since_ms: int | None
 
 
 def span_of(query: Mapping[str, str], now_ms: int) -> Span:
@@ -64,10 +71,36 @@ def heard_in(history: History, meter: MeterKey, steps: Sequence[Period]) -> list
     return [None] * (len(steps) - len(found)) + list(found)
 
 
+def used_in(history: History, meter: MeterKey, span: Span) -> list[Used]:
+    """What a meter used in the steps of a span, whole ones. Raises sqlite3.Error."""
+    steps = periods(history, meter, span)
+    return placed(steps, heard_in(history, meter, steps))
+
+
+def placed(steps: Sequence[Period], heard: Sequence[Heard | None]) -> list[Used]:
+    """What was used in each step, as far as that can be told.
+
+    A register that was not heard stands still and moves all at once when it is: of the steps without a message nothing
+    is known, and what the one after them shows was used in any of them.
+    """
+    found: list[Used] = []
+    silent_ms: int | None = None
+    for step, one in zip(steps, heard, strict=True):
+        if one is not None and one.is_kept and not one.messages and step.used == 0:
+            silent_ms = step.from_ms if silent_ms is None else silent_ms
+            found.append(Used(step._replace(used=None), None))
+        else:
+            found.append(Used(step, silent_ms if step.used else None))
+            silent_ms = None
+    return found
+
+
 def chart(history: History, meter: MeterKey, span: Span) -> dict[str, Any]:
     """What charts are drawn from, by columns: times in ms, registers and use in counts. Raises sqlite3.Error."""
-    steps = periods(history, meter, span)
-    heard = heard_in(history, meter, steps)
+    whole = periods(history, meter, span)
+    heard = heard_in(history, meter, whole)
+    used = placed(whole, heard)
+    steps = [one.period for one in used]
     return {
         "from": span.from_ms,
         "to": span.to_ms,
@@ -76,6 +109,7 @@ def chart(history: History, meter: MeterKey, span: Span) -> dict[str, Any]:
         "end": [step.to_ms for step in steps],
         "register": [step.register for step in steps],
         "used": [step.used for step in steps],
+        "since": [[place, one.since_ms] for place, one in enumerate(used) if one.since_ms is not None],
         "breaks": [[place, *step.breaks] for place, step in enumerate(steps) if step.breaks],
         "messages": [one.messages if one and (one.is_kept or one.messages) else None for one in heard],
         "level_db": [None if one is None or one.snr_mean_db is None else round(one.snr_mean_db, 1) for one in heard],

@@ -31,7 +31,7 @@ from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
 from appliance.web.quantities import Scale
 from appliance.web.views import meter_rows
-from appliance.web.views.consumption import DAY_MS, Span, chart, periods, span_of
+from appliance.web.views.consumption import DAY_MS, Span, periods
 from appliance.web.views.one_meter import At, at_of, at_stamp, is_unsure, local, meter_of
 from appliance.web.views.sparks import SPARKS, Spark
 
@@ -216,23 +216,6 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
         trouble=trouble or Trouble(),
     )
     return html(request, "meter.html", shown, 409 if trouble else 200)
-
-
-@readers
-async def chart_data(request: web.Request) -> web.Response:
-    """What the charts of a meter are drawn from."""
-    meter, parts = meter_of(request), request.app[PARTS]
-    now_ms = parts.store.clock.utc_ms(parts.store.clock.now())
-    span = span_of(request.query, now_ms)
-    try:
-        told = await asked(parts.store, chart, meter.key, span)
-    except StoreError as fault:
-        return web.json_response({"error": str(fault)}, status=503)
-    told["unsure"] = [place for place, begin in enumerate(told["begin"]) if is_unsure(parts, begin)]
-    response = web.json_response(told)
-    response.headers["Cache-Control"] = "no-store"
-    response.enable_compression()
-    return response
 
 
 def facts(parts: Parts, meter: Meter, spark: Spark | None) -> Facts:

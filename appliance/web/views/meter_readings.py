@@ -35,7 +35,7 @@ class ReadingsPage:
 @readers
 async def view(request: web.Request) -> web.Response:
     """The page, the newest first; `before` a stamp it goes on."""
-    meter, parts, before = meter_of(request), request.app[PARTS], before_of(request)
+    meter, parts, before = meter_of(request), request.app[PARTS], before_of(request.query)
     scale = scale_of(parts.store, meter.key, meter.commodity)
     try:
         found = await asked(parts.store, readings, meter.key, before=before, limit=PER_PAGE + 1)

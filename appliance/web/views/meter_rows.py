@@ -7,9 +7,11 @@ from typing import Any
 from appliance.assignment import Assignment
 from appliance.store.ledger import Meter
 from appliance.store.rows import MeterKey
+from appliance.web.openapi.tables import METER, columns
 from appliance.web.parts import Parts
 from appliance.web.quantities import Scale, scale_of
 from appliance.web.times import Shown, Times
+from appliance.web.times import told as when
 from appliance.web.views.sparks import Spark
 
 # Eb/N0 that fills the bar, and where a level is called weak or fair. Half of the messages of an unknown meter
@@ -108,45 +110,36 @@ def told(parts: Parts, meter: Meter, of: Assignment | None, spark: Spark | None,
         "name": row.name,
         "address": row.address,
         "register": meter.consumption,
-        "multiplier": None if row.scale.multiplier is None else str(row.scale.multiplier),
-        "quantity": None if row.quantity is None else str(row.quantity),
+        "multiplier": row.scale.multiplier,
+        "quantity": row.quantity,
         "unit": row.scale.unit,
         "used_last_day": spark.used if spark else None,
-        "last_heard": row.heard.iso,
-        "last_heard_is_estimate": row.heard.doubt is not None,
-        "last_changed": row.changed.iso if row.changed else None,
+        "used_last_day_quantity": row.scale.quantity(spark.used) if spark else None,
+        **when("last_heard", row.heard),
+        **when("last_changed", row.changed),
         "snr_db": meter.snr_db,
         "frequency_hz": meter.frequency_hz,
         "messages_an_hour": row.per_hour,
         "tamper_phy": meter.tamper_phy,
         "tamper_enc": meter.tamper_enc,
-        "tamper_changed": row.tamper_changed.iso if row.tamper_changed else None,
+        **when("tamper_changed", row.tamper_changed),
     }
-
-
-UNHEARD: dict[str, Any] = {
-    "simulated": False,
-    "commodity": None,
-    "endpoint_type": None,
-    "assigned": True,
-    "register": None,
-    "multiplier": None,
-    "quantity": None,
-    "unit": "",
-    "used_last_day": None,
-    "last_heard": None,
-    "last_heard_is_estimate": False,
-    "last_changed": None,
-    "snr_db": None,
-    "frequency_hz": None,
-    "messages_an_hour": 0,
-    "tamper_phy": None,
-    "tamper_enc": None,
-    "tamper_changed": None,
-}
 
 
 def told_unheard(of: Assignment) -> dict[str, Any]:
     """A meter that is assigned and was never heard, with the same fields."""
-    said = {"protocol": of.protocol, "meter_id": of.meter_id, "name": of.name, "address": of.address}
-    return UNHEARD | said | {"multiplier": str(of.multiplier)}
+    return {
+        **dict.fromkeys(columns(METER)),
+        "protocol": of.protocol,
+        "meter_id": of.meter_id,
+        "simulated": False,
+        "assigned": True,
+        "name": of.name,
+        "address": of.address,
+        "multiplier": of.multiplier,
+        "unit": "",
+        "messages_an_hour": 0,
+        **when("last_heard", None),
+        **when("last_changed", None),
+        **when("tamper_changed", None),
+    }

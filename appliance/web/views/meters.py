@@ -14,16 +14,17 @@ from appliance.store.ledger import Meter
 from appliance.web import table_file
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
+from appliance.web.openapi.tables import METER, columns
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import Shown, Times
-from appliance.web.views.meter_rows import UNHEARD, MeterRow, meter_row, told, told_unheard
+from appliance.web.views.meter_rows import MeterRow, meter_row, told, told_unheard
 from appliance.web.views.sparks import SPARKS, Sparks
 from appliance.web.views.wanted import ASSIGNED, SORTS, Wanted
 
 # Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
 MOST_ROWS, MOST_UNHEARD = 1000, 200
 DAY_MS = 86_400_000
-COLUMNS = ("protocol", "meter_id", "name", "address", *UNHEARD)
+COLUMNS = columns(METER)
 
 Found = tuple[Meter, Assignment | None]
 
@@ -71,7 +72,7 @@ async def export(request: web.Request) -> web.Response:
     times = parts.times
     rows = [told(parts, meter, of, sparks.of.get(meter.key), times) for meter, of in found(parts, wanted, times)]
     rows += [told_unheard(of) for of in unheard(parts, wanted)]
-    return table_file.answer(request.match_info["kind"], "meters", rows, COLUMNS)
+    return table_file.answer(request, "meters", rows, COLUMNS)
 
 
 def meters_page(parts: Parts, sparks: Sparks, wanted: Wanted) -> MetersPage:

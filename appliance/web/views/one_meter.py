@@ -12,7 +12,7 @@ from appliance.web import zone
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import doubt
 
-PATH = "/{protocol:[a-z0-9+]{1,16}}/{meter_id:[1-9][0-9]{0,15}}{made_up:(-simulated)?}"
+PATH = "/{protocol:[a-z0-9+]{1,16}}/{meter:[1-9][0-9]{0,15}(-simulated)?}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,15 @@ class At:
 
 def meter_of(request: web.Request) -> Meter:
     """The meter that an address made by `name_of` names. Raises HTTPNotFound when it was never heard."""
-    named = request.match_info
-    key = MeterKey(named["protocol"], int(named["meter_id"]), bool(named["made_up"]))
-    if (meter := request.app[PARTS].store.ledger.get(key)) is None:
+    if (meter := request.app[PARTS].store.ledger.get(key_of(request))) is None:
         raise web.HTTPNotFound
     return meter
+
+
+def key_of(request: web.Request) -> MeterKey:
+    """What an address made by `name_of` names, heard or not."""
+    meter_id, simulated, _ = request.match_info["meter"].partition("-simulated")
+    return MeterKey(request.match_info["protocol"], int(meter_id), bool(simulated))
 
 
 def at_of(moment: Moment, *, seconds: bool = True) -> At:
