@@ -8,11 +8,12 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from statistics import median
 from typing import NamedTuple
 
+from appliance.model import COMMODITIES, Commodity
 from appliance.store import catalogue
 from appliance.store.dials import register_modulus
 from appliance.store.history import History, View
@@ -72,8 +73,13 @@ def siblings(history: History, meter: MeterKey, apart: int = 10) -> list[MeterRo
     return history.answer(question)
 
 
-def by_dial(history: History, typed: str, registers: Mapping[MeterKey, int]) -> list[Fits]:
-    """The meters whose register fits what a dial shows, the likeliest first; at most 50.
+def by_dial(
+    history: History,
+    typed: str,
+    registers: Mapping[MeterKey, int],
+    commodities: Container[Commodity] = COMMODITIES,
+) -> list[Fits]:
+    """The meters of some commodities whose register fits what a dial shows, the likeliest first; at most 50.
 
     `registers` are newer than the catalogue's, which learns of them once in a quarter of an hour. Raises InputError,
     sqlite3.Error.
@@ -83,6 +89,8 @@ def by_dial(history: History, typed: str, registers: Mapping[MeterKey, int]) -> 
     def question(view: View) -> list[Fits]:
         found: list[tuple[tuple[bool, int, float], MeterRow, set[int]]] = []
         for row in catalogue.meters(view.catalogue):
+            if row.commodity not in commodities:
+                continue
             register = registers.get(row.key, row.consumption)
             if fits := fitting(Compared(shown, register), register_modulus(row.key.protocol)):
                 off = min(abs(shown.shown - c * register) / (c * BEHIND + shown.unit) for c in fits)
@@ -118,6 +126,17 @@ def by_load(
             if 0 < counts < register_modulus(key.protocol) // 2:
                 found.append(Moved(key, counts, usually, score))
         return sorted(found, key=lambda one: one.score, reverse=True)[:MOST_FOUND]
+
+    return history.answer(question)
+
+
+def registers_at(history: History, meters: Iterable[MeterKey], utc_ms: int) -> dict[MeterKey, int]:
+    """The registers of meters at an instant within the last hours; without those not known. Raises sqlite3.Error."""
+    wanted = frozenset(meters)
+
+    def question(view: View) -> dict[MeterKey, int]:
+        numbers = {row.number: row.key for row in catalogue.meters(view.catalogue) if row.key in wanted}
+        return {numbers[number]: register for number, register in _registers_at(view, list(numbers), utc_ms).items()}
 
     return history.answer(question)
 

@@ -32,7 +32,7 @@ class Spark(NamedTuple):
 
 
 class Sparks:
-    """The pictures of a site."""
+    """The pictures of a site, and the days that they were drawn from."""
 
     def __init__(self, store: Store, monotonic: Callable[[], float]) -> None:
         self._store = store
@@ -41,6 +41,7 @@ class Sparks:
         self._drawn_s: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self.of: Mapping[MeterKey, Spark] = {}
+        self.days: list[Day] = []
 
     async def refresh(self) -> None:
         """Have them no older than a minute, if that takes no longer than a page may wait; those that there are stay."""
@@ -54,8 +55,8 @@ class Sparks:
     async def _draw(self) -> None:
         now_ms = self._store.clock.utc_ms(self._store.clock.now())
         with contextlib.suppress(StoreError):
-            days = await asked(self._store, self._answer, now_ms)
-            self.of = {day.meter.key: drawn(day) for day in days}
+            self.days = await asked(self._store, self._answer, now_ms)
+            self.of = {day.meter.key: drawn(day) for day in self.days}
 
     def _answer(self, history: History, now_ms: int) -> list[Day]:
         return self._last_day.answer(history, now_ms)
