@@ -34,6 +34,7 @@ from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
 from appliance.web.streams import STREAMS, Streams
 from appliance.web.views.metrics import REGISTRY, registry
+from appliance.web.views.radio_board import BOARD, Board
 from appliance.web.views.sparks import SPARKS, Sparks
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ def build(parts: Parts) -> web.Application:
     app[GLANCES] = Glances(parts)
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
+    app[BOARD] = Board(parts)
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)
     app.cleanup_ctx.append(_prepared)

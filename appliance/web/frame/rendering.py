@@ -33,6 +33,23 @@ class Around:
     languages: tuple[tuple[str, str, str], ...]
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Each template compiled once for all languages."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._of:
+            bucket.bytecode_from_string(self._of[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._of[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 @cache
 def environment(package: str, language: str) -> jinja2.Environment:
     """The templates of a site in one language, and behind them those of the frame."""
@@ -42,6 +59,7 @@ def environment(package: str, language: str) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_COMPILED,
         extensions=["jinja2.ext.i18n"],
     )
     texts = catalogue(package, language)
