@@ -35,7 +35,7 @@ def routes() -> list[tuple[str, str]]:
 
 def asked(path: str) -> str:
     """A path with something for each of its variables."""
-    given = {"kind": "csv", "meter": "7", "protocol": "scm"}
+    given = {"kind": "csv", "meter": "7", "meter_id": "7", "protocol": "scm"}
     return re.sub(r"\{(\w+)(:([^{}]|\{[^{}]*\})*)?\}", lambda match: given[match[1]], path)
 
 

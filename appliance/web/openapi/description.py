@@ -29,6 +29,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Sibling": tables.SIBLING,
     "Quarter": tables.QUARTER,
     "Contact": tables.CONTACT,
+    "Event": tables.EVENT,
     **documents.PARTS_OF_DOCUMENTS,
     "Problem": documents.PROBLEM,
 }
@@ -95,6 +96,20 @@ _WANTED = (
         "level",
     ),
 )
+_LOG = (
+    _parameter(
+        "group",
+        "Only such events.",
+        {"type": "string", "enum": ["meters", "radio", "clock", "access", "changes", "delivery", "store"]},
+        "clock",
+    ),
+    _parameter(
+        "before",
+        "The `number` of the last row of the page before: the 1000 events before it. The newest unless said.",
+        {"type": "integer", "minimum": 1, "maximum": 2**53},
+        "17",
+    ),
+)
 _ERRORS = {
     "400": "A parameter that is not described, comes twice, or is not as it is described.",
     "401": "Nobody has logged in.",
@@ -143,6 +158,7 @@ _ONE = f"{VERSION}/meters/{{protocol}}/{{meter}}"
 OPERATIONS: Mapping[str, Schema] = {
     f"{VERSION}/status": _document("status", "appliance", "How the appliance is.", "Status"),
     f"{VERSION}/quarters.{{kind}}": _table("quarters", "appliance", "What was heard in the last day.", "Quarter"),
+    f"{VERSION}/events.{{kind}}": _table("events", "appliance", "What happened, the latest first.", "Event", _LOG),
     f"{VERSION}/delivery": _document("delivery", "delivery", "How it stands with what is delivered.", "Delivery"),
     f"{VERSION}/delivery/contacts.{{kind}}": _table("contacts", "delivery", "The aggregator's addresses.", "Contact"),
     f"{VERSION}/meters.{{kind}}": _table("meters", "meters", "All meters, heard or assigned.", "Meter", _WANTED),

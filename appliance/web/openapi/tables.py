@@ -1,8 +1,10 @@
 """The rows of the tables. Their fields, in this order, are the columns of the files, CSV and JSON alike."""
 
+from typing import get_args
+
 from appliance.model import COMMODITIES
 from appliance.store.multiplier import SURES
-from appliance.store.rows import BREAKS
+from appliance.store.rows import BREAKS, EventKind
 from appliance.web.openapi.kinds import (
     Schema,
     choice,
@@ -170,6 +172,20 @@ QUARTER = thing(
         "is_estimate": estimate("from"),
         "meters": whole("Meters heard."),
         "messages": whole("Messages heard."),
+    },
+)
+EVENT = thing(
+    "Something that happened.",
+    {
+        "number": whole("The event's place, by which the page after it is asked for."),
+        "time": time("When it happened."),
+        "is_estimate": estimate("time"),
+        "kind": choice("What happened.", *get_args(EventKind)),
+        "protocol": maybe(text("Of the meter that it is about; null if it is about none.")),
+        "meter_id": maybe(whole("The meter's ID.")),
+        "simulated": maybe(yes("Whether that meter is made up.")),
+        "words": text("The same in a sentence, in the language that the request prefers."),
+        "detail": {"type": "object", "description": "What else is known of it; which fields, hangs on the kind."},
     },
 )
 CONTACT = thing(
