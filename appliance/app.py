@@ -22,6 +22,7 @@ from appliance.errors import ConfigError, StoreError
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
+from appliance.recent_log import RecentLog
 from appliance.store.accounts import Accounts
 from appliance.store.limits import FAULTS_AT_ONCE, FAULTS_PER_S, Bucket
 from appliance.store.lock import sole_user
@@ -70,15 +71,16 @@ async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> No
         loop.add_signal_handler(number, stop.set)
     try:
         draft: Draft | None = read(path)
-        while draft:
-            draft = await _run(examined(draft), stop, notifier)
+        with RecentLog().listening() as recent:
+            while draft:
+                draft = await _run(examined(draft), stop, notifier, recent)
     finally:
         notifier.stopping()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 
 
-async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft | None:
+async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier, recent: RecentLog) -> Draft | None:
     """Run what `draft` allows until `stop`, or until the file says something else; returns that."""
     config = draft.config
     # Made here, it touches nothing until it is opened.
@@ -111,6 +113,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier) -> Draft |
         controls={radio.state.name: radio.controls for radio in radios},
         start_anew=again.set,
         draft=draft,
+        recent_log=recent,
     )
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)

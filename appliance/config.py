@@ -154,6 +154,7 @@ class Sync:
         "Word of the operator that approves this appliance at once; from `appliance aggregator token`.",
         pattern="[A-Z2-7]{0,64}",
         words="the token, of letters and digits",
+        secret=True,
     )
     stick: str = setting(
         "",
@@ -254,7 +255,8 @@ class Wrong:
 class Draft:
     """What a file says: the settings that can be used, and what is wrong in it. `path` is None without a file.
 
-    `lasting` is what was set on the page, which `config` has; `told` is what the file alone says.
+    `lasting` is what was set on the page, which `config` has; `told` is what the file alone says, and whether that
+    `has_receivers`.
     """
 
     path: Path | None
@@ -262,6 +264,7 @@ class Draft:
     wrong: tuple[Wrong, ...] = ()
     lasting: Lasting = field(default_factory=Lasting)
     told: Config = field(default_factory=Config)
+    has_receivers: bool = False
 
     @property
     def keeps(self) -> bool:
@@ -320,7 +323,7 @@ def parse(document: Mapping[str, Any]) -> Config:
 def _drafted(path: Path | None, document: Mapping[str, Any]) -> Draft:
     """What a document says, with what was set on the page over it, where it is sure which data that is of."""
     told, wrong = _examine(document)
-    draft = Draft(path, told, tuple(wrong), told=told)
+    draft = Draft(path, told, tuple(wrong), told=told, has_receivers=bool(document.get(REPEATED)))
     if not draft.keeps:
         return draft
     found, words = lasting.kept(told.store.directory, TABLES)

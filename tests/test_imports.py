@@ -24,11 +24,16 @@ MAY_IMPORT = {
         *NOUNS,
         *(
             f"appliance.{p}"
-            for p in ("supervisor", "notify", "memory", "config", "clock", "timeline", "radio", "store", "web", "sync")
+            for p in (
+                *("supervisor", "notify", "memory", "recent_log", "config", "clock", "timeline"),
+                *("radio", "store", "web", "sync"),
+            )
         ),
     ),
     "appliance.supervisor": NOUNS,
     "appliance.notify": (),
+    "appliance.recent_log": (),
+    "appliance.support": (*NOUNS, "appliance.config", "appliance.settings", "appliance.store"),
     "appliance.memory": (),
     "appliance.status": (*NOUNS, "appliance.config"),
     # Has the rules of the log-in and the store's accounts.
@@ -106,6 +111,7 @@ MAY_IMPORT = {
         "appliance.lasting",
         "appliance.wireless",
         "appliance.account",
+        "appliance.archive",
         "appliance.certificate",
         "appliance.machine",
         "appliance.tamper",
@@ -113,7 +119,9 @@ MAY_IMPORT = {
         "appliance.clock",
         "appliance.timeline",
         "appliance.config",
+        "appliance.recent_log",
         "appliance.store",
+        "appliance.support",
         "appliance.sync",
         "appliance.supervisor",
     ),

@@ -27,6 +27,7 @@ from appliance.store.schema import (
     CAPTURES,
     CATALOGUE,
     CATALOGUE_CHECKPOINT_PAGES,
+    HANDOVER,
     HISTORY,
     LIVE,
     LIVE_CHECKPOINT_PAGES,
@@ -76,7 +77,7 @@ async def stay_within(
         elif len(store.segments) > 1:
             await _replace(store, store.segments[0], None, enter)
         else:
-            is_far_over = usage.used > FAR_OVER * usage.budget or usage.free < _reserve(store.directory) // 2
+            is_far_over = usage.used > FAR_OVER * usage.budget or usage.free < reserve(store.directory) // 2
             words = FULL if is_over(store.directory, measure(store.directory, None)) else OVER
             return _short(store, DIRE if is_far_over else SCARCE, words)
 
@@ -127,21 +128,22 @@ def _tell(store: Store, kind: EventKind, row: SegmentRow) -> None:
 
 def measure(directory: Path, budget_bytes: int | None) -> Usage:
     """The bytes of the data directory, and what it may have: those and what is free, less a reserve for others."""
-    # Captures have a budget of their own.
-    used, apart = 0, [*replaced(directory), directory / CAPTURES]
+    # Captures have a budget of their own; what is being restored is to cost no history before it takes its place.
+    used, apart = 0, [*replaced(directory), directory / CAPTURES, directory / HANDOVER]
     for path in directory.rglob("*"):
         # Files come and go meanwhile.
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and not any(path.is_relative_to(folder) for folder in apart):
                 used += path.lstat().st_size
-    space, reserve = shutil.disk_usage(directory), _reserve(directory)
+    space, kept_free = shutil.disk_usage(directory), reserve(directory)
     # As much is left to the history, too: others that fill the card do not get all of it.
-    most = max(reserve, used + _growth(directory) + space.free - reserve)
+    most = max(kept_free, used + _growth(directory) + space.free - kept_free)
     damaged = len({number for number, path in files.aside(directory)})
     return Usage(used, most if budget_bytes is None else min(most, budget_bytes), space.free, damaged)
 
 
-def _reserve(directory: Path) -> int:
+def reserve(directory: Path) -> int:
+    """What is left to others: with less free than this history goes."""
     return min(shutil.disk_usage(directory).total // RESERVE_SHARE, RESERVE_BYTES)
 
 

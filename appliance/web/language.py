@@ -3,14 +3,20 @@
 from appliance.errors import NotDelivered, StoreError
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
+from appliance.support.contents import CONTENTS, NOT_IN_IT
 from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINT_WAITING
 from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
+from appliance.web import log_words, system_facts
+from appliance.web.views.keeping import TROUBLES
 from appliance.web.views.overview import SOURCES
 from appliance.web.views.wanted import ASSIGNED, SORTS
 
 DYNAMIC = (
+    *(words for trouble in TROUBLES.values() for words in trouble),
+    *(words for _, words in CONTENTS),
+    NOT_IN_IT,
     *PHRASES,
     *(FULL, OVER),
     *(words for words in IN_WORDS.values() if words),
@@ -23,6 +29,8 @@ DYNAMIC = (
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
     *SOURCES.values(),
+    *log_words.DYNAMIC,
+    *system_facts.DYNAMIC,
     *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
     *(NotDelivered.hint, StoreError.hint),
 )

@@ -9,8 +9,10 @@ from functools import cached_property
 from aiohttp import web
 
 from appliance.config import Config, Draft, Wrong
+from appliance.machine import Machine
 from appliance.model import ReceiverState
 from appliance.radio.controls import Controls
+from appliance.recent_log import RecentLog
 from appliance.store.accounts import Accounts
 from appliance.store.rows import StoreStatus
 from appliance.store.writer import Store
@@ -63,6 +65,8 @@ class Parts:
     controls: Mapping[str, Controls] = field(default_factory=dict)
     start_anew: Callable[[], None] = lambda: None
     draft: Draft = field(default_factory=lambda: Draft(None, Config()))
+    machine: Machine = field(default_factory=Machine)
+    recent_log: RecentLog = field(default_factory=RecentLog)
     is_open: bool = False
     https_port: int = 0
     monotonic: Callable[[], float] = time.monotonic

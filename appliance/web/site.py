@@ -33,6 +33,7 @@ from appliance.web.openapi.asked import refuse_undescribed
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
 from appliance.web.streams import STREAMS, Streams
+from appliance.web.views.keeping_backup import UNDER_WAY
 from appliance.web.views.metrics import REGISTRY, registry
 from appliance.web.views.radio_board import BOARD, Board
 from appliance.web.views.sparks import SPARKS, Sparks
@@ -75,6 +76,7 @@ def build(parts: Parts) -> web.Application:
     app[GLANCES] = Glances(parts)
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
+    app[UNDER_WAY] = asyncio.Lock()
     app[BOARD] = Board(parts)
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)

@@ -18,9 +18,10 @@ from appliance.errors import InputError, StoreError
 from appliance.store.backup import restore
 from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
 from appliance.store.backup.snapshot import REPLACED
+from appliance.store.retention import reserve
 from appliance.store.schema import CAPTURES, DAMAGED, HANDOVER
 
-# Kept free for the appliance while both the present and the restored files are on the card.
+# Kept free for the appliance, at least, while both the present and the restored files are on the card.
 SPARE_BYTES = 16 << 20
 _LONGEST_ABOUT_BYTES = 65_536
 
@@ -51,11 +52,20 @@ class Source(NamedTuple):
     name: str
 
 
+def room_for(directory: Path) -> int:
+    """The size of the largest backup that can be brought. Raises OSError."""
+    return max(0, shutil.disk_usage(directory).free - _spare(directory))
+
+
 def check_room(directory: Path, size: int) -> None:
     """Whether a backup of this size can be brought. Raises NoRoom, OSError."""
-    free = shutil.disk_usage(directory).free
-    if size + SPARE_BYTES > free:
-        raise NoRoom(size + SPARE_BYTES, free)
+    if size > (room := room_for(directory)):
+        raise NoRoom(size + _spare(directory), room + _spare(directory))
+
+
+def _spare(directory: Path) -> int:
+    """What stays free beside it, so that no history has to go for it."""
+    return max(SPARE_BYTES, reserve(directory))
 
 
 def bring(

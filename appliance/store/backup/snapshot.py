@@ -27,6 +27,10 @@ _TRIES = 50
 _REPAIR = "Start the appliance, which repairs what can be repaired, then try again."
 
 
+class NoRoomForCopies(StoreError):
+    """There is none where the databases are copied to."""
+
+
 class Snapshot(NamedTuple):
     """What was taken at one moment: copies of the databases, and segments with their checksums, opened; by name."""
 
@@ -93,7 +97,7 @@ def _copy(source: sqlite3.Connection, target: Path, name: str) -> Path:
     except sqlite3.Error as fault:
         if getattr(fault, "sqlite_errorname", "") == "SQLITE_FULL":
             hint = "Make room there, or set TMPDIR to a folder with more of it."
-            raise StoreError(f"{target.parent} has no room for a copy of {name}", hint) from None
+            raise NoRoomForCopies(f"{target.parent} has no room for a copy of {name}", hint) from None
         raise StoreError(f"{name} cannot be copied: {in_words(fault)}", _REPAIR) from None
     if found != "ok":
         raise StoreError(f"{name} is damaged", _REPAIR)

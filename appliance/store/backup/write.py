@@ -16,7 +16,7 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -67,7 +67,7 @@ class Backup:
         self._done = self._total = 0
         self.damaged: list[str] = []
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Generator[bytes, None, None]:
         """The file; all from one thread. Before the first piece everything was copied that changes.
 
         Raises StoreError, OSError.

@@ -30,7 +30,8 @@ class LogInPage:
     """For login.html. `trouble` is "", "wrong", "locked" or "busy"; `left` how long a lock lasts.
 
     `is_new`: nobody could log in, since there is no account yet. `is_open`: who listens in hears the password;
-    `encrypted` is then the address of the same page by HTTPS, "" if there is none.
+    `encrypted` is then the address of the same page by HTTPS, "" if there is none. `is_restored`: a backup has just
+    taken the place of what was here.
     """
 
     next: str
@@ -40,12 +41,13 @@ class LogInPage:
     is_new: bool
     is_open: bool
     encrypted: str
+    is_restored: bool = False
 
 
 @everybody
 async def view(request: web.Request) -> web.StreamResponse:
     """The form."""
-    page = await _page(request, request.query.get("next", ""))
+    page = replace(await _page(request, request.query.get("next", "")), is_restored="restored" in request.query)
     if SESSION in request:
         return to(page.next)
     return html(request, "login.html", page)

@@ -4,11 +4,10 @@ A technician takes all that waits along as one file, and brings back the receipt
 browser it is does not matter to either: batches and receipts are signed.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import BodyPartReader, web
 
@@ -21,17 +20,16 @@ from appliance.sync.parcel import parcel
 from appliance.sync.standing import Standing
 from appliance.sync.taking import Tally
 from appliance.web.bodies import BODIES, Refused
-from appliance.web.connections import break_off
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import only, readers
 from appliance.web.frame.rendering import html
 from appliance.web.glances import GLANCES, Contacted
 from appliance.web.parts import PARTS, Parts
+from appliance.web.sending import sent
 from appliance.web.times import Shown
 
 log = logging.getLogger(__name__)
 
-WRITE_S = 60.0
 FIELD = "receipts"
 NOT_NOW, NOTHING, NOT_READ = "not now", "nothing", "not read"
 
@@ -88,7 +86,8 @@ async def download(request: web.Request) -> web.StreamResponse:
         identity = await parts.sealing.of(lambda outbox: outbox.identity.appliance)
         name = f"meter-appliance-{identity[:8]}-{parts.times.now:%Y%m%d-%H%M}.tar"
         async with aclosing(parcel(parts.sealing, about)) as pieces:
-            return await _sent(request, pieces, name)
+            on_begin = partial(_note, request, "batches_downloaded")
+            return await sent(request, pieces, name, "application/x-tar", on_begin)
     except (StoreError, OSError) as fault:
         if isinstance(fault, ConnectionError):
             raise
@@ -134,29 +133,6 @@ async def _taken(request: web.Request, parts: Parts) -> Tally | None:
         # How aiohttp says that it is no sound form.
         raise Refused(400, "malformed", f"no sound form: {fault}"[:200]) from None
     return tally if tally.is_good or tally.refused else None
-
-
-async def _sent(request: web.Request, pieces: AsyncGenerator[bytes, None], name: str) -> web.StreamResponse:
-    """Send a file as it is made. Raises what the making of its first piece raises."""
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    response = web.StreamResponse(headers=headers)
-    response.content_type = "application/x-tar"
-    try:
-        async for piece in pieces:
-            if not response.prepared:
-                _note(request, "batches_downloaded")
-                await response.prepare(request)
-            async with asyncio.timeout(WRITE_S):
-                await response.write(piece)
-    except (StoreError, OSError, TimeoutError) as fault:
-        if not response.prepared:
-            raise
-        if not isinstance(fault, ConnectionError):
-            log.warning("batches broke off while they were handed out: %s", fault)
-        break_off(request, response)
-    else:
-        await response.write_eof()
-    return response
 
 
 def _note(request: web.Request, what: str, **detail: int) -> None:

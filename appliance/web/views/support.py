@@ -1,0 +1,41 @@
+"""The bundle for support is downloaded."""
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from appliance.errors import StoreError
+from appliance.store.accounts import TECHNICIAN
+from appliance.support.bundle import bundle
+from appliance.web.frame.accounts import SESSION
+from appliance.web.frame.guard import only
+from appliance.web.glances import GLANCES
+from appliance.web.parts import PARTS
+from appliance.web.sending import as_file_name, attachment
+from appliance.web.support_files import files, secrets
+from appliance.web.views.keeping import Trouble, page
+from appliance.web.views.keeping_backup import UNDER_WAY
+
+log = logging.getLogger(__name__)
+
+
+@only(TECHNICIAN)
+async def download(request: web.Request) -> web.Response:
+    """What tells of the appliance's state, as one file without anything secret."""
+    parts, under_way = request.app[PARTS], request.app[UNDER_WAY]
+    if under_way.locked():
+        return await page(request, Trouble("support", "busy"), 409)
+    async with under_way:
+        try:
+            known = await secrets(parts)
+            found = await files(parts, request.app[GLANCES])
+        except (StoreError, OSError) as fault:
+            log.warning("no bundle made: %s", fault)
+            return await page(request, Trouble("support", "not now", str(fault)), 503)
+        made = f"{parts.times.now:%Y-%m-%d %H:%M} UTC"
+        content = await asyncio.to_thread(bundle, found, known.proofs, known.words, made)
+    parts.store.record("changed", {"who": request[SESSION].name, "what": "support_downloaded"})
+    name = f"{as_file_name(parts.site_name)}-{parts.times.now:%Y-%m-%d-%H%M}-support.zip"
+    headers = {"Content-Disposition": attachment(name), "Cache-Control": "no-store"}
+    return web.Response(body=content, content_type="application/zip", headers=headers)
