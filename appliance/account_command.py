@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance import config
 from appliance.account import account_name
-from appliance.archive.passphrase import asked, first_line
+from appliance.console_accounts import DONE, add_actions, new_password, print_account, print_generated
 from appliance.errors import AlreadyRunning, InputError, StoreError, UsageError
 from appliance.store.account_handover import Wanted, What, accounts_of, adopt_alone, hand_over
 from appliance.store.accounts import LIST
@@ -19,39 +19,29 @@ from appliance.store.history import opened
 from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.people import AccountRow, usable
 from appliance.store.schema import CATALOGUE, in_words
-from appliance.timeline import Timeline
-from appliance.web.frame.passwords import check_new, generated, kept
+from appliance.web.frame.passwords import kept
 
 POLL_S, PATIENCE_S = 0.5, 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True, dest="action")
-    adding = actions.add_parser("add", help="let somebody log in, with a password that is asked for")
-    setting = actions.add_parser("password", help="set another password, and log them out everywhere")
-    removing = actions.add_parser("remove", help="let somebody log in no more, and log them out everywhere")
-    listing = actions.add_parser("list", help="list the accounts")
-    for one in (adding, setting, removing):
-        one.add_argument("account", metavar="NAME", help="name to log in with, at most 40 characters without spaces")
-    for one in (adding, setting):
-        either = one.add_mutually_exclusive_group()
-        words = "file whose first line is the password (default: ask)"
-        either.add_argument("--password-file", type=Path, metavar="F", help=words)
-        either.add_argument("--generate", action="store_true", help="make a password, and print it once")
-    for one in (adding, setting, removing, listing):
+
+    def add_place(one: argparse.ArgumentParser) -> None:
         one.add_argument("--config", type=Path, metavar="FILE", help="configuration (TOML)")
+
+    add_actions(parser, add_place)
 
 
 def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> int:
     """Do what was asked; returns the exit code. Raises UsageError, InputError, StoreError, ConfigError."""
     directory = config.load(arguments.config).store.directory
-    if arguments.action == "list":
+    if arguments.account_action == "list":
         _list(directory)
         return 0
-    what, name = arguments.action, account_name(arguments.account)
+    what, name = arguments.account_action, account_name(arguments.account)
     _refuse(what, name, usable(_known(directory).values()))
-    password = "" if what == "remove" else _password(name, arguments)
+    password = "" if what == "remove" else new_password(name, arguments)
     wanted = Wanted(what, name, kept(password) if password else "")
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,8 +52,7 @@ def run(arguments: argparse.Namespace, sleep: Callable[[float], None] = time.sle
     is_done = _wait(directory, path, sleep)
     if is_done and not _is_as_wanted(_known(directory).get(name), wanted):
         raise InputError(f"the account {name} was not changed", "Look into the log of the appliance for the reason.")
-    if arguments.action != "remove" and arguments.generate:
-        sys.stdout.write(f"{password}\n")
+    print_generated(password, arguments)
     _say(_verdict(wanted, is_done))
     return 0
 
@@ -77,21 +66,6 @@ def _refuse(what: What, name: str, known: Sequence[AccountRow]) -> None:
         raise UsageError(f"{name} has no account", LIST)
     if what == "remove" and names == [name]:
         raise UsageError(f"{name} is the last who can log in", "Add another account first.")
-
-
-def _password(name: str, arguments: argparse.Namespace) -> str:
-    """A new password: made, from a file, or typed twice. Raises UsageError, InputError."""
-    if arguments.generate:
-        return generated()
-    if arguments.password_file is not None:
-        password = first_line(arguments.password_file, "password")
-        check_new(password, name)
-        return password
-    password = asked(f"Password for {name} (at least 12 characters): ", "password")
-    check_new(password, name)
-    if asked("The same again: ", "password") != password:
-        raise UsageError("the two passwords differ", "Start again and type the same twice.")
-    return password
 
 
 def _known(directory: Path) -> dict[str, AccountRow]:
@@ -130,24 +104,15 @@ def _is_as_wanted(account: AccountRow | None, wanted: Wanted) -> bool:
 def _verdict(wanted: Wanted, is_done: bool) -> str:
     if not is_done:
         return "It is taken over when the appliance starts."
-    name = wanted.name
-    return {
-        "add": f"{name} can log in now.",
-        "password": f"{name} has a new password, and is logged out everywhere.",
-        "remove": f"{name} can log in no more, and is logged out everywhere.",
-    }[wanted.what]
+    return DONE[wanted.what].format(name=wanted.name)
 
 
 def _list(directory: Path) -> None:
     with opened(directory) as history:
         timeline = history.timeline
         for one in accounts_of(history):
-            removed = "" if one.disabled_at is None else f"  removed {_day(timeline, one.disabled_at)}"
-            sys.stdout.write(f"{one.name}  password of {_day(timeline, one.changed_at)}{removed}\n")
-
-
-def _day(timeline: Timeline, stamp: int) -> str:
-    return time.strftime("%Y-%m-%d", time.gmtime(timeline.utc_ms(stamp) / 1000))
+            disabled = None if one.disabled_at is None else timeline.utc_ms(one.disabled_at)
+            print_account(one.name, timeline.utc_ms(one.changed_at), disabled)
 
 
 def _say(words: str) -> None:

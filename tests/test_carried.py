@@ -50,6 +50,10 @@ async def test_by_pull(start: Start, centre: tuple[Path, str]) -> None:
     assert "batches stored" in said
     assert len({meter for meter, _, _ in stored(directory)}) == 20
     assert "0 batches stored" in await told(*pull)
+    listed = (await told("aggregator", "list", "--directory", str(directory))).splitlines()[1]
+    await told("aggregator", "revoke", *listed.split()[:8], "--directory", str(directory))
+    with pytest.raises(AssertionError, match="1 of 1 addresses are not done"):
+        await told(*pull)
     assert await appliance.end(signal.SIGTERM) == 0
     rows = stored(directory)
     assert len(rows) == len(set(rows))

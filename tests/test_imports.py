@@ -39,8 +39,9 @@ MAY_IMPORT = {
     # Has the rules of the log-in and the store's accounts.
     "appliance.account_command": (
         *NOUNS,
-        *(f"appliance.{p}" for p in ("account", "config", "archive", "store", "timeline", "web.frame.passwords")),
+        *(f"appliance.{p}" for p in ("account", "config", "console_accounts", "store", "web.frame.passwords")),
     ),
+    "appliance.console_accounts": ("appliance.errors", "appliance.archive", "appliance.web.frame.passwords"),
     "appliance.doctor": (
         *NOUNS,
         *(f"appliance.{p}" for p in ("config", "status", "machine", "radio.attached", "radio.sources.usb")),
@@ -138,6 +139,7 @@ MAY_IMPORT = {
         *NOUNS,
         "appliance.archive",
         "appliance.certificate",
+        "appliance.console_accounts",
         "appliance.durable",
         "appliance.progress",
         "appliance.settings",

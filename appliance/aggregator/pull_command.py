@@ -43,7 +43,7 @@ async def run(arguments: argparse.Namespace) -> None:
                     fetched = await puller.pull(address, expected)
                     sys.stdout.write(f"{address}: {_printable(in_words(fetched))}\n")
                     sys.stdout.flush()
-                    if fetched.words:
+                    if fetched.words or fetched.standing == "revoked":
                         failed.append(address)
             finally:
                 await puller.ingest.refusals.write()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import sys
 from pathlib import Path
 
@@ -133,6 +134,9 @@ def test_by_command(ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert command(ready, "add", "ana", *given) == 64
     assert "already" in capsys.readouterr().err
     assert command(ready, "password", "ana", *given) == 0
+    capsys.readouterr()
+    assert command(ready, "password", "ana", "--generate") == 0
+    assert re.fullmatch(r"[a-z0-9]{4}(-[a-z0-9]{4}){3}\n", capsys.readouterr().out)
     assert command(ready, "remove", "ana") == 0
     assert command(ready, "list") == 0
     assert "removed 20" in capsys.readouterr().out
