@@ -31,6 +31,8 @@ from appliance.timeline import (
 __all__ = [
     "BOOT_SHIFT",
     "CALENDAR",
+    "CEILING_UTC_MS",
+    "FLOOR_UTC_MS",
     "Boot",
     "Clock",
     "ClockEvent",

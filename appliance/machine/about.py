@@ -18,7 +18,8 @@ _MEMORY = re.compile(r"^(MemTotal|MemAvailable):\s+(\d+) kB$", re.MULTILINE)
 class About:
     """Texts are empty and numbers None where nothing tells them.
 
-    `load` is how many tasks wanted to run in the last five minutes, of which `processors` can at one time.
+    `uptime_s` is for how long it has run; `load` how many tasks wanted to run in the last five minutes, of which
+    `processors` can at one time.
     """
 
     model: str
@@ -27,6 +28,7 @@ class About:
     system: str
     kernel: str
     python: str
+    uptime_s: float | None
     processors: int
     load: float | None
     memory_bytes: int | None
@@ -37,7 +39,7 @@ def about(machine: Machine) -> About:
     """As of now."""
     told = _NAME.search(text(machine.etc / "os-release"))
     memory = {name: int(kib) * 1024 for name, kib in _MEMORY.findall(text(machine.proc / "meminfo"))}
-    load = text(machine.proc / "loadavg").split()
+    load, uptime = (text(machine.proc / name).split() for name in ("loadavg", "uptime"))
     return About(
         model=machine.model,
         is_pi=bool(machine.pi),
@@ -45,6 +47,7 @@ def about(machine: Machine) -> About:
         system=told[1] if told else "",
         kernel=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
+        uptime_s=_number(uptime[0]) if uptime else None,
         processors=os.cpu_count() or 1,
         load=_number(load[1]) if len(load) > 2 else None,
         memory_bytes=memory.get("MemTotal"),

@@ -163,7 +163,7 @@ def events(
             return []
         of, values = ("AND meter = ? ", (number,)) if meter else ("", ())
         lanes: list[Iterable[tuple[int, int, str, int | None, str]]] = []
-        for low, (at, last) in _before(view, before):
+        for low, (at, last) in lanes_before(view, before):
             query = (
                 f"SELECT {_EVENT_COLUMNS} FROM event WHERE kind = ? {of}AND at >= ? AND (at, number) < (?, ?) "
                 "ORDER BY at DESC, number DESC LIMIT ?"
@@ -171,7 +171,7 @@ def events(
             lanes.append(view.catalogue.execute(query, (kind, *values, low, at, last, bounded)).fetchall())
         latest = merge(*lanes, key=lambda row: (view.timeline.utc_ms(row[1]), row[1], row[0]), reverse=True)
         rows = list(islice(latest, bounded))
-        return catalogue.events(rows, _keys(view, [row[3] for row in rows]))
+        return catalogue.events(rows, keys_of(view, [row[3] for row in rows]))
 
     bounded = max(0, min(limit, MOST_EVENTS))
     return history.answer(question)
@@ -208,7 +208,7 @@ def _is_since(row: MeterRow, since_ms: int, stamp: int) -> bool:
     return row.last_at >= (since_ms if _imported(row.last_at) else stamp)
 
 
-def _before(view: View, number: int | None) -> Iterator[tuple[int, tuple[int, int]]]:
+def lanes_before(view: View, number: int | None) -> Iterator[tuple[int, tuple[int, int]]]:
     """The first stamp, and stamp and number before which to look: of events of the calendar, and of the others."""
     calendar_end, end = (1 << BOOT_SHIFT, 0), (2**63 - 1, 0)
     if number is not None:
@@ -258,7 +258,8 @@ def _heard_until(view: View, number: int, last: Row | None) -> int:
     return max(view.timeline.utc_ms(last_at), view.timeline.utc_ms(last[0]) if last else 0) + 1
 
 
-def _keys(view: View, numbers: Iterable[int | None]) -> dict[int, MeterKey]:
+def keys_of(view: View, numbers: Iterable[int | None]) -> dict[int, MeterKey]:
+    """The meters of these numbers in the catalogue."""
     wanted = json.dumps(sorted({number for number in numbers if number is not None}))
     query = "SELECT number, protocol, meter_id, simulated FROM meter WHERE number IN (SELECT value FROM json_each(?))"
     return {row[0]: MeterKey(row[1], row[2], bool(row[3])) for row in view.catalogue.execute(query, (wanted,))}
