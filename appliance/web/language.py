@@ -1,6 +1,7 @@
 """Texts that reach the technician's pages by way of a variable; the others stand in the templates."""
 
 from appliance.errors import NotDelivered, StoreError
+from appliance.model import REFUSALS
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
 from appliance.support.contents import CONTENTS, NOT_IN_IT
@@ -9,6 +10,7 @@ from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
 from appliance.web import log_words, system_facts
+from appliance.web.views import one_radio, radio_captures, radio_survey, radio_tuning
 from appliance.web.views.keeping import TROUBLES
 from appliance.web.views.overview import SOURCES
 from appliance.web.views.wanted import ASSIGNED, SORTS
@@ -29,6 +31,8 @@ DYNAMIC = (
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
     *SOURCES.values(),
+    *REFUSALS.values(),
+    *(words for module in (one_radio, radio_captures, radio_survey, radio_tuning) for words in module.PHRASES),
     *log_words.DYNAMIC,
     *system_facts.DYNAMIC,
     *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
