@@ -116,7 +116,8 @@ async def test_what_was_used_while_nothing_was_heard_is_told_as_that(kept: Site)
     kept.hear(60, consumption=31400)
     await kept.store.commit()
     told = await chart(kept)
-    ((place, since_ms),) = told["since"]
+    (silence,) = told["since"]
+    place, since_ms = silence["place"], silence["ms"]
     assert told["used"][place] == 49
     assert place - told["begin"].index(since_ms) == 20
     # Of the hours of silence nothing is known, least of all that nothing was used.
@@ -134,7 +135,7 @@ async def test_an_exchange_is_marked_and_explained(kept: Site) -> None:
     breaks = page.partition("Breaks of the register")[2]
     assert "Exchanged" in breaks
     assert "31351 → 12" in breaks
-    assert (await chart(kept))["breaks"][0][1:] == ["meter_exchanged"]
+    assert (await chart(kept))["breaks"][0]["kinds"] == ["meter_exchanged"]
 
 
 @pytest.mark.parametrize("table", TABLES)

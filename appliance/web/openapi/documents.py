@@ -139,7 +139,7 @@ ONE_METER = thing(
         "siblings": listed("Meters with IDs near by.", ref("Sibling")),
     },
 )
-_PLACES = whole("Place in the columns, from 0.")
+_PLACE = whole("Place in the columns, from 0.")
 _MS: Schema = whole("UTC, in ms since 1970.")
 CHART = thing(
     "What charts are drawn from, by columns: those of the same length have an entry for each step.",
@@ -152,24 +152,20 @@ CHART = thing(
         "register": listed("Register at its end, in counts.", maybe(whole("Null if the meter was not heard."))),
         "used": listed("Used in it, in counts.", maybe(whole("Null if it is not known.", minimum=-(2**53)))),
         "since": listed(
-            "Steps before which the meter was not heard: what is told as used in them was used since then.",
-            listed("Place, and since when: UTC, in ms since 1970.", whole("Place or time."))
-            | {"minItems": 2, "maxItems": 2},
+            "Steps before which the meter was not heard.",
+            thing(
+                "What is told as used in this step was used since then, nobody knows when.",
+                {"place": _PLACE, "ms": whole("Since when: UTC, in ms since 1970.")},
+            ),
         ),
         "breaks": listed(
             "Steps in which something happened to the register.",
-            {
-                "type": "array",
-                "description": "Place, and what happened.",
-                "prefixItems": [_PLACES],
-                "items": choice("What happened.", *BREAKS),
-                "minItems": 2,
-            },
+            thing("What happened.", {"place": _PLACE, "kinds": listed("In its order.", choice("What.", *BREAKS))}),
         ),
         "messages": listed("Messages in it.", maybe(whole("Null where that is not kept."))),
         "level_db": listed("Mean level in it: Eb/N0 in dB.", maybe(number("Null where none was measured."))),
-        "not_kept": listed("Steps of which more may have been heard than is kept.", _PLACES),
-        "unsure": listed("Steps that may have been a minute or more before or after.", _PLACES),
+        "not_kept": listed("Steps of which more may have been heard than is kept.", _PLACE),
+        "unsure": listed("Steps that may have been a minute or more before or after.", _PLACE),
     },
 )
 DELIVERY = thing(

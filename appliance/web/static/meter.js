@@ -18,11 +18,10 @@
   const FOLLOW_MS = 60000;
   const box = document.getElementById("charts");
   const readout = document.getElementById("readout");
-  const { chart: address, zone, unit } = box.dataset;
+  const { chart: address, zone } = box.dataset;
   const multiplier = Number(box.dataset.multiplier);
-  const decimals = Number(box.dataset.decimals);
+  const { number, quantity, tick, hours, dayMonth, monthYear, instant, inFull } = MeterWords(box.dataset);
   const first = Number(box.dataset.first);
-  const lang = document.documentElement.lang;
   const now = () => Date.now() - aheadMs;
   const aheadMs = Date.now() - Number(document.getElementById("connection").dataset.now);
   let shown = { from: now() - DAY, to: now(), step: "" };
@@ -30,25 +29,6 @@
   let charts = [];
   let left = 58;
   let asked = 0;
-
-  const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options });
-  const hours = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-  const dayMonth = format({ day: "numeric", month: "short" });
-  const monthYear = format({ month: "short", year: "numeric" });
-  const inFull = {
-    quarter: format({ weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" }),
-    day: format({ weekday: "long", day: "numeric", month: "long", year: "numeric" }),
-    month: format({ month: "long", year: "numeric" }),
-  };
-  // Groups of three as the server writes them, and the point of the language.
-  const point = new Intl.NumberFormat(lang).format(1.5).includes(",") ? "," : ".";
-  const number = (value, digits) => {
-    const [whole, rest] = Math.abs(value).toFixed(digits).split(".");
-    const grouped = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;
-    return `${value < 0 ? "−" : ""}${grouped}${rest ? point + rest : ""}`;
-  };
-  const quantity = (counts) => `${number(counts * multiplier, decimals)} ${unit}`;
-  const tick = (value) => number(value, Math.min(6, Math.max(0, -Math.floor(Math.log10(Math.abs(value) || 1)) + 1))).replace(/([.,]\d*?)0+$/, "$1").replace(/[.,]$/, "");
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const font = "12px system-ui, sans-serif";
@@ -81,7 +61,7 @@
     ctx.strokeStyle = colour("--alarm");
     ctx.lineWidth = 2 * devicePixelRatio;
     ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
-    for (const [place] of broken ? told.breaks : []) {
+    for (const { place } of broken ? told.breaks : []) {
       ctx.beginPath();
       ctx.moveTo(x(told.begin[place]), bbox.top);
       ctx.lineTo(x(told.begin[place]), bbox.top + bbox.height);
@@ -92,14 +72,15 @@
 
   const say = (place) => {
     if (place === null || place === undefined || !told || place >= told.begin.length) {
-      const day = format({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short" });
-      readout.textContent = `${day.format(shown.from)} – ${day.format(shown.to)}`;
+      readout.textContent = `${instant.format(shown.from)} – ${instant.format(shown.to)}`;
       return;
     }
     const { used, register, messages, level_db: level } = told;
     const about = told.unsure.includes(place) ? "≈ " : "";
     const parts = [about + inFull[told.step].format(told.begin[place])];
     parts.push(`${box.dataset.used} ${used[place] === null ? box.dataset.unknown : quantity(used[place])}`);
+    const silent = told.since.find((one) => one.place === place);
+    if (silent) parts.push(`${box.dataset.since} ${instant.format(silent.ms)}`);
     if (register[place] !== null) {
       const raw = multiplier === 1 ? "" : ` (${register[place]})`;
       parts.push(`${box.dataset.register} ${quantity(register[place])}${raw}`);
@@ -107,7 +88,7 @@
     if (messages[place] !== null) parts.push(`${box.dataset.messages} ${messages[place]}`);
     else if (told.not_kept.includes(place)) parts.push(box.dataset.notKept);
     if (level[place] !== null) parts.push(`${number(level[place], 1)} dB`);
-    for (const [where, ...kinds] of told.breaks) if (where === place) parts.push(...kinds.map((kind) => box.dataset[kind]));
+    for (const broke of told.breaks) if (broke.place === place) parts.push(...broke.kinds.map((kind) => box.dataset[kind]));
     readout.textContent = parts.join(" · ");
   };
 
@@ -162,10 +143,21 @@
     const end = told.end.map((ms) => ms / 1000);
     const scaled = (values) => values.map((counts) => (counts === null ? null : counts * multiplier));
     const unheard = (i) => told.messages[i] === 0;
+    // What was used while the meter was not heard is drawn as its mean over that time, and paler.
+    const known = scaled(told.used);
+    const mean = known.map(() => null);
+    for (const { place, ms } of told.since) {
+      const begins = told.begin.indexOf(ms);
+      mean.fill(known[place] / (place - begins + 1), begins, place + 1);
+      known[place] = null;
+    }
     const widest = Math.max(...told.register.map((counts) => tick((counts ?? 0) * multiplier).length));
     left = 18 + 7 * Math.max(4, widest);
     charts.push(chart("chart-used", 190, begin,
-      [{ data: scaled(told.used), paths: bars, fill: () => colour("--accent"), points: { show: false } }],
+      [
+        { data: known, paths: bars, fill: () => colour("--accent"), points: { show: false } },
+        { data: mean, paths: bars, fill: () => `${colour("--accent")}80`, points: { show: false } },
+      ],
       [{}], { y: { range: (u, low, high) => [Math.min(0, low ?? 0), (high > 0 ? high : 1) * 1.06] } }, marks((i) => told.used[i] === null || unheard(i), true)));
     charts.push(chart("chart-register", 150, end,
       [{ data: scaled(told.register), stroke: () => colour("--accent"), width: 2, points: { show: false }, spanGaps: false }],

@@ -46,12 +46,12 @@ def span_of(query: Mapping[str, str], now_ms: int) -> Span:
 
     Of more than can be shown in that step it is the last part.
     """
-    to_ms = _instant(query.get("to", ""), now_ms)
+    to_ms = max(_instant(query.get("to", ""), now_ms), SHORTEST_MS)
     from_ms = min(_instant(query.get("from", ""), to_ms - DAY_MS), to_ms - SHORTEST_MS)
     asked = next((step for step in STEPS if step == query.get("step")), None)
     step = asked or ("quarter" if to_ms - from_ms <= QUARTERS_MS else "day" if to_ms - from_ms <= DAYS_MS else "month")
     longest_ms = {"quarter": (MOST_INTERVALS - 1) * QUARTER_MS, "day": (MOST_POINTS - 2) * DAY_MS, "month": _MOST_MS}
-    return Span(max(from_ms, to_ms - longest_ms[step]), to_ms, step)
+    return Span(max(from_ms, to_ms - longest_ms[step], _LEAST_MS), to_ms, step)
 
 
 def periods(history: History, meter: MeterKey, span: Span) -> list[Period]:
@@ -109,8 +109,8 @@ def chart(history: History, meter: MeterKey, span: Span) -> dict[str, Any]:
         "end": [step.to_ms for step in steps],
         "register": [step.register for step in steps],
         "used": [step.used for step in steps],
-        "since": [[place, one.since_ms] for place, one in enumerate(used) if one.since_ms is not None],
-        "breaks": [[place, *step.breaks] for place, step in enumerate(steps) if step.breaks],
+        "since": [{"place": place, "ms": one.since_ms} for place, one in enumerate(used) if one.since_ms is not None],
+        "breaks": [{"place": place, "kinds": step.breaks} for place, step in enumerate(steps) if step.breaks],
         "messages": [one.messages if one and (one.is_kept or one.messages) else None for one in heard],
         "level_db": [None if one is None or one.snr_mean_db is None else round(one.snr_mean_db, 1) for one in heard],
         "not_kept": [place for place, one in enumerate(heard) if one is None or not one.is_kept],
