@@ -44,11 +44,7 @@ async def test_what_another_version_wrote(box: Box) -> None:
         await store.commit()
         with contextlib.closing(sqlite3.connect(box.directory / CATALOGUE)) as card:
             at = store.clock.now()
-            rows = [
-                (90, at, "moved_house", None, '{"to": 1}'),
-                (91, at, "boot", 99, "[1]"),
-                (92, at, "boot", None, "{"),
-            ]
+            rows = [(90, "moved_house", None, '{"to": 1}'), (91, "boot", 99, "[1]"), (92, "boot", None, "{")]
             card.executemany(f"INSERT INTO event VALUES (?, {at}, ?, ?, ?)", rows)
             card.commit()
         found = await store.ask(logged)
