@@ -150,7 +150,7 @@
     const [sign, words] = trend === null ? ["", said.dataset.wait] : trend >= STEADY_DB ? ["up", stronger] : trend <= -STEADY_DB ? ["down", weaker] : ["level", same];
     const text = trend === null ? words : `${words} ${trend > 0 ? "+" : ""}${told(trend)} dB`;
     if (said.textContent !== text) said.textContent = text;
-    said.className = `trend ${sign}`;
+    said.className = `trend ${sign}`.trim();
     element("count").textContent = visit.count;
     element("best").textContent = visit.best === null ? "–" : `${told(visit.best)} dB`;
     element("mean").textContent = mean() === null ? "–" : `${told(mean())} dB`;

@@ -72,10 +72,11 @@ def is_number(meter_id: int) -> bool:
     return 0 < meter_id < _LIMIT
 
 
-def nowhere(request: web.Request, protocol: str, meter_id: int) -> web.Response:
+def nowhere(request: web.Request, protocol: str, meter: str) -> web.Response:
     """The page, in place of that of a meter that cannot be found."""
-    typed = f"{protocol} {meter_id}".strip()
-    return _page(request, Trouble("stranger", typed, meter_id if is_number(meter_id) else None), 404)
+    meter_id = int(meter.removesuffix("-simulated"))
+    found = meter_id if is_number(meter_id) else None
+    return _page(request, Trouble("stranger", f"{protocol} {meter}".strip(), found), 404)
 
 
 def _known(parts: Parts) -> set[int]:

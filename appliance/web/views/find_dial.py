@@ -21,6 +21,7 @@ from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
+from appliance.web.quantities import Scale
 from appliance.web.times import Times
 from appliance.web.views.meter_rows import MeterRow, meter_row, name_of
 
@@ -34,16 +35,15 @@ _MEASURED: dict[str, tuple[Commodity, ...]] = {"kwh": ("electric", "unknown"), "
 class Candidate:
     """For find_dial.html: a meter, and how its register is what the dial shows.
 
-    `quantity` is the register times `multiplier`, and the dial shows `apart` more. `fits` as `Sure` has it; `known`
-    says that this is the multiplier that the meter is known by.
+    `ways` are the multipliers that it fits by, the likeliest first, if it is not `known` by one; `quantity` is the
+    register times the first, off by `counts`. `fits` as `Sure` has it.
     """
 
     row: MeterRow
     name: str
-    multiplier: Decimal
-    others: Sequence[Decimal]
+    ways: Sequence[Scale]
     quantity: Decimal
-    apart: Decimal
+    counts: Decimal
     fits: Sure
     known: bool
 
@@ -142,19 +142,18 @@ def _candidate(parts: Parts, digits: str, found: Fits, times: Times) -> Candidat
     known = row.scale.multiplier
     if known is not None and known not in found.multipliers:
         return None
-    multiplier = found.multipliers[0] if known is None else known
-    quantity = meter.consumption * multiplier
+    ways = found.multipliers if known is None else (known,)
+    quantity = meter.consumption * ways[0]
     return Candidate(
         row=row,
         name=name_of(key),
-        multiplier=multiplier,
-        others=[one for one in found.multipliers if one != multiplier] if known is None else [],
+        ways=[Scale(one, "", "") for one in ways],
         quantity=quantity,
-        apart=Decimal(shown.shown) / ONE - quantity,
+        counts=abs(Decimal(shown.shown) / ONE - quantity) / ways[0],
         fits=work_out([Compared(shown, meter.consumption)], register_modulus(key.protocol)).sure,
         known=known is not None,
     )
 
 
 def _order(one: Candidate) -> tuple[bool, int, Decimal]:
-    return not one.known, SURES.index(one.fits), abs(one.apart) / one.multiplier
+    return not one.known, SURES.index(one.fits), one.counts

@@ -20,8 +20,9 @@ from appliance.web.streams import stream
 from appliance.web.times import Shown
 from appliance.web.views import find, meter_rows
 from appliance.web.views.meters_live import HEARTBEAT_S
+from appliance.web.views.one_meter import key_of
 
-PATH = "/{meter_id:[1-9][0-9]{0,15}}"
+PATH = "/{meter:[1-9][0-9]{0,15}}"
 INTERVAL_S = 0.1
 # Beside a meter 50 dB are common, and in a street half of that.
 FULL_GAUGE_DB = 60.0
@@ -95,7 +96,7 @@ async def view(request: web.Request) -> web.Response:
     parts, sought = request.app[PARTS], _sought(request)
     meter = None if sought is None else sought.look(parts.store.ledger)
     if sought is None or (sought.key is not None and meter is None):
-        return find.nowhere(request, request.match_info.get("protocol", ""), int(request.match_info["meter_id"]))
+        return find.nowhere(request, request.match_info.get("protocol", ""), request.match_info["meter"])
     times, assigned = parts.times, parts.store.assigned
     waited = (of for of in assigned.meters if of.meter_id == sought.meter_id)
     of = assigned.of(meter.key) if meter else next(waited, None)
@@ -146,12 +147,11 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 def _sought(request: web.Request) -> Sought | None:
     """Whom the address names; None if there is no such number."""
-    named = request.match_info
-    meter_id = int(named["meter_id"])
-    if not find.is_number(meter_id):
-        return None
-    key = MeterKey(named["protocol"], meter_id, bool(named["made_up"])) if "protocol" in named else None
-    return Sought(meter_id, key)
+    if "protocol" in request.match_info:
+        key = key_of(request)
+        return Sought(key.meter_id, key) if find.is_number(key.meter_id) else None
+    meter_id = int(request.match_info["meter"])
+    return Sought(meter_id) if find.is_number(meter_id) else None
 
 
 def _level(parts: Parts, sought: Sought, meter: Meter | None) -> Level:
