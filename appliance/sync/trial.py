@@ -45,7 +45,7 @@ async def trial(link: Link, appliance: str) -> Trial:
     except TimeoutError:
         return Trial(link.address, "late", "no answer in time")
     except NotDelivered as fault:
-        return Trial(link.address, _verdict(fault, told.status), str(fault))
+        return Trial(link.address, _verdict(fault, told.status), str(fault).removeprefix(link.address).lstrip(": "))
     finally:
         await link.close()
     if told.answer is None:

@@ -10,7 +10,7 @@ from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
 from appliance.web import log_words, system_facts
-from appliance.web.views import one_radio, radio_captures, radio_survey, radio_tuning
+from appliance.web.views import one_radio, radio_captures, radio_survey, radio_tuning, set_up_access, set_up_forms
 from appliance.web.views.keeping import TROUBLES
 from appliance.web.views.overview import SOURCES
 from appliance.web.views.wanted import ASSIGNED, SORTS
@@ -33,6 +33,7 @@ DYNAMIC = (
     *SOURCES.values(),
     *REFUSALS.values(),
     *(words for module in (one_radio, radio_captures, radio_survey, radio_tuning) for words in module.PHRASES),
+    *(*set_up_forms.PHRASES, *set_up_access.PHRASES),
     *log_words.DYNAMIC,
     *system_facts.DYNAMIC,
     *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),

@@ -32,6 +32,7 @@ from appliance.web.glances import GLANCES, Glances
 from appliance.web.openapi.asked import refuse_undescribed
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
+from appliance.web.setting_up import SETTING_UP, SettingUp
 from appliance.web.streams import STREAMS, Streams
 from appliance.web.views.keeping_backup import UNDER_WAY
 from appliance.web.views.metrics import REGISTRY, registry
@@ -76,6 +77,7 @@ def build(parts: Parts) -> web.Application:
     app[GLANCES] = Glances(parts)
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
+    app[SETTING_UP] = SettingUp(parts)
     app[UNDER_WAY] = asyncio.Lock()
     app[BOARD] = Board(parts)
     app[REGISTRY] = registry(parts)
@@ -102,6 +104,7 @@ async def _end_streams(app: web.Application) -> None:
 
 async def _close(app: web.Application) -> None:
     app[PASSWORDS].close()
+    await app[SETTING_UP].close()
 
 
 @asynccontextmanager

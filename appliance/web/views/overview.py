@@ -10,12 +10,14 @@ from typing import Literal
 
 from aiohttp import web
 
+from appliance.config import PAGE
 from appliance.errors import NotDelivered
 from appliance.model import ReceiverState
 from appliance.store.rows import StoreStatus
 from appliance.sync.sparing import IN_WORDS
 from appliance.web import zone
 from appliance.web.condition import LONGEST_SOURCE, Condition, condition, reached_by
+from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
@@ -24,6 +26,7 @@ from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.quarters import Picture
 from appliance.web.streams import stream
 from appliance.web.times import Shown, Times
+from appliance.web.views.set_up_steps import still_open
 
 HEARTBEAT_S = 5.0
 DAY_MS = 86_400_000
@@ -124,11 +127,13 @@ class Glance:
 
 @dataclass(frozen=True, slots=True)
 class OverviewPage:
-    """For overview.html."""
+    """For overview.html. So many steps of the set-up are `open`, to who has logged in."""
 
     now_ms: int
     now_text: str
     glance: Glance
+    place: str
+    open: int
 
 
 @readers
@@ -137,7 +142,9 @@ async def view(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     await request.app[GLANCES].refresh()
     times = parts.times
-    page = OverviewPage(times.moment.utc_ms, _clock(times), glance(request, times))
+    open_steps = await still_open(request) if SESSION in request else 0
+    place = parts.draft.config.site.place
+    page = OverviewPage(times.moment.utc_ms, _clock(times), glance(request, times), place, open_steps)
     return html(request, "overview.html", page)
 
 
@@ -207,6 +214,7 @@ def _deeds(parts: Parts, contacts: list[Contacted]) -> list[Deed]:
     found: list[Deed] = []
     if parts.first_account is not None and parts.first_account.stands_in_file():
         found.append(Deed("password", subject=parts.config_file))
+    found += [Deed("settings", one.words) for one in parts.wrong if one.part == PAGE]
     away = [receiver for receiver in parts.receivers() if receiver.state == "retrying"]
     found += [Deed(reached_by(receiver.source), receiver.reason, subject=receiver.name) for receiver in away]
     outbox = parts.health().get("outbox")

@@ -1,0 +1,33 @@
+// The set-up: says that something takes a while, and keeps what changes by itself up to date.
+"use strict";
+{
+  for (const form of document.querySelectorAll("form[data-busy]")) {
+    form.addEventListener("submit", (event) => {
+      if (!event.submitter || event.submitter.value !== "try") return;
+      event.submitter.textContent = form.dataset.busy;
+      // Not before the form is sent, for a button that is disabled is not sent along.
+      setTimeout(() => event.submitter.setAttribute("disabled", ""), 0);
+    });
+  }
+
+  // A part that says so is fetched anew every so often, while somebody looks.
+  const refresh = async (part) => {
+    let fresh = null;
+    if (document.visibilityState === "visible") {
+      try {
+        const answer = await fetch("/set-up", { cache: "no-store" });
+        if (answer.ok && !answer.redirected) {
+          fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+        }
+      } catch {
+        // The network is away, as it may be while another is joined.
+      }
+    }
+    if (fresh && !part.contains(document.activeElement)) {
+      part.replaceWith(fresh);
+      part = fresh;
+    }
+    if (part.dataset.live) setTimeout(refresh, Number(part.dataset.live), part);
+  };
+  for (const part of document.querySelectorAll("[data-live]")) setTimeout(refresh, Number(part.dataset.live), part);
+}
