@@ -73,6 +73,22 @@ CHANGES = {
     "dials_forgotten": "%(who)s removed the comparisons with the dial.",
     "batches_downloaded": "%(who)s downloaded the batches that waited.",
     "receipts_brought": "%(who)s brought receipts back: %(taken)s.",
+    "radio_tuned": "%(who)s set the receiver %(receiver)s to %(center)s, gain %(gain)s, correction %(ppm)s ppm.",
+    "radio_reset": "%(who)s set the receiver %(receiver)s back to what the settings say.",
+    "survey_begun": "%(who)s began a survey with the receiver %(receiver)s.",
+    "survey_stopped": "%(who)s stopped the survey of the receiver %(receiver)s.",
+    "recording_begun": "%(who)s began a recording with the receiver %(receiver)s.",
+    "recording_stopped": "%(who)s stopped the recording of the receiver %(receiver)s.",
+    "recording_deleted": "%(who)s deleted the recording %(name)s.",
+    "settings_changed": "%(who)s changed settings in %(part)s: %(keys)s.",
+    "settings_put_back": "%(who)s set %(part)s back to what the file of settings says.",
+    "settings_mended": "%(who)s removed what was set wrongly on the page.",
+    "set_up_passed": "%(who)s left out a step of the set-up: %(step)s.",
+    "set_up_taken_up": "%(who)s took up a step of the set-up again: %(step)s.",
+    "wifi_joined": "%(who)s joined the Wi-Fi %(network)s.",
+    "backup_downloaded": "%(who)s downloaded a backup.",
+    "backup_restored": "%(who)s brought a backup back.",
+    "support_downloaded": "%(who)s downloaded the bundle for support.",
     "clock_told": "%(who)s told the time, %(off)s. Times moved by %(moved)s.",
     "program_restarted": "%(who)s started the program anew.",
     "machine_restarted": "%(who)s started the machine anew.",
@@ -91,15 +107,17 @@ LEFT_OUT = {
     "receptions": "how often meters were heard",
     "readings": "readings, but for one a day",
 }
+AUTOMATIC = "automatic"
 OFF, UNBOUNDED = "off by at most %(time)s", "off by nobody knows how much"
 DYNAMIC = (
     *(label for label, _ in GROUPS.values()),
     *(*KINDS.values(), *CHANGES.values(), UNKNOWN),
-    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), OFF, UNBOUNDED),
+    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), OFF, UNBOUNDED, AUTOMATIC),
 )
 LONGEST = 200
 DASH = "–"
 _YEAR_2200_MS = 7_258_118_400_000
+_MOST = 1e12
 
 
 class _Fields(dict[str, str]):
@@ -138,6 +156,8 @@ def _fields(event: Logged, say: Callable[[str], str], point: str) -> _Fields:
         "from": _day(detail.get("from_utc_ms")),
         "to": _day(detail.get("to_utc_ms")),
         "what": fields["what"].replace("_", " "),
+        "center": _measure(detail.get("center_hz"), 1e-6, "MHz", point),
+        "gain": say(AUTOMATIC) if detail.get("gain_db") is None else _measure(detail.get("gain_db"), 1, "dB", point),
     }
     if (why := fields["why"]) in PHRASES:
         fields["why"] = say(why)
@@ -175,6 +195,12 @@ def _length(ms: Any, point: str) -> str | None:
     if not _is_number(ms):
         return None
     return f"{ms / 1000:.2f} s".replace(".", point) if abs(ms) < 60_000 else span(ms / 1000)
+
+
+def _measure(value: Any, factor: float, unit: str, point: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
+        return DASH
+    return f"{value * factor:.10g} {unit}".replace(".", point).replace("-", "−")
 
 
 def _is_number(value: Any) -> bool:

@@ -83,9 +83,7 @@ async def export(request: web.Request) -> web.StreamResponse:
     """The last events as a file, with the sentence of each; `before` and `group` as on the page."""
     parts, language = request.app[PARTS], language_of(request)
     try:
-        found = await asked(
-            parts.store, logged, _kinds(_group(request)), before=_before(request), limit=MOST_EVENTS
-        )
+        found = await asked(parts.store, logged, _kinds(_group(request)), before=_before(request), limit=MOST_EVENTS)
     except StoreError:
         raise web.HTTPServiceUnavailable from None
     as_text = request.match_info["kind"] == "csv"
