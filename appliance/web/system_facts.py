@@ -44,6 +44,7 @@ PARTS_OF_PROGRAM = {
     "first account": "First account",
     "watchdog": "Watchdog",
     "configuration": "Configuration",
+    "settings": "Settings made on the page",
     "data": "Data",
 }
 RECEIVER = "receiver "

@@ -11,7 +11,7 @@
       const answer = await fetch("/system/clock", { cache: "no-store" });
       // Sessions end with the machine: what it answers then is the log-in.
       if (answer.ok && (answer.redirected || (await answer.json()).run !== waiting.dataset.run)) {
-        location.replace("/system");
+        location.replace(waiting.dataset.next || "/system");
         return;
       }
     } catch {
