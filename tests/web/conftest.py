@@ -13,6 +13,7 @@ import pytest
 
 from appliance.clock import Boot, stamp
 from appliance.model import Message, RadioStatus, ReceiverState
+from appliance.radio.controls import Controls
 from appliance.store.accounts import TECHNICIAN
 from appliance.store.ledger import Meter
 from appliance.store.people import AccountRow, SessionRow
@@ -55,6 +56,7 @@ class Site:
     url: str = ""
     port: int = 0
     receivers: list[ReceiverState] = field(default_factory=lambda: [RECEIVER])
+    controls: dict[str, Controls] = field(default_factory=dict)
     is_open: bool = True
     health: dict[str, Health] = field(default_factory=lambda: {"store": Health(), "receiver street": Health()})
 
@@ -68,6 +70,7 @@ class Site:
             names=("meters.example",),
             store=self.store,
             receivers=lambda: self.receivers,
+            controls=self.controls,
             health=lambda: self.health,
             is_open=self.is_open,
             monotonic=lambda: self.machine.ms / 1000,

@@ -218,12 +218,14 @@ const Spectrum = (canvas) => {
       if (down > height) break;
       brush.beginPath();
       if (mark.heard) brush.arc(at, down, 5, 0, 2 * Math.PI);
-      else brush.rect(at - 2.5, down - 2.5, 5, 5);
-      brush.strokeStyle = ink("panel");
-      brush.lineWidth = mark.heard ? 4 : 3;
-      brush.stroke();
+      else brush.rect(Math.round(at) - 4.5, Math.round(down) - 3.5, 9, 7);
+      if (mark.heard) {
+        brush.strokeStyle = ink("panel");
+        brush.lineWidth = 4;
+        brush.stroke();
+      }
       brush.strokeStyle = mark.heard ? ink("weak") : ink("quiet");
-      brush.lineWidth = mark.heard ? 2 : 1.25;
+      brush.lineWidth = mark.heard ? 2 : 1;
       brush.stroke();
       if (mark.heard && mark.meter !== null) name(String(mark.meter), at, down, right, taken, ink);
     }

@@ -284,7 +284,7 @@ def _found(found: Sequence[Surveyed], here_hz: int) -> list[Found]:
             seconds=one.seconds,
             noise_floor_dbfs=one.noise_floor_dbfs,
             bar=round(100 * one.distinct_meters / most, 1) if most else 0.0,
-            is_best=one is best and most > 0,
+            is_best=one is best and most > 0 and len(found) > 1,
             # The radio's own steps are some hertz wide.
             is_here=abs(one.center_hz - here_hz) < 1000,
         )
