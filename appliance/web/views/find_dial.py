@@ -1,7 +1,7 @@
 """`/find/dial`: the meters whose register fits what somebody reads off a dial, the ones that fit best first.
 
 What a fit is worth is told as it is for a comparison (`store/multiplier.py`): by how little of what is shown is
-uncertain. A meter whose multiplier is known has to fit by that one.
+uncertain. A meter that fits by the multiplier that it is known by comes first, one that does not comes last.
 """
 
 import re
@@ -35,8 +35,8 @@ _MEASURED: dict[str, tuple[Commodity, ...]] = {"kwh": ("electric", "unknown"), "
 class Candidate:
     """For find_dial.html: a meter, and how its register is what the dial shows.
 
-    `ways` are the multipliers that it fits by, the likeliest first, if it is not `known` by one; `quantity` is the
-    register times the first, off by `counts`. `fits` as `Sure` has it.
+    `ways` are the multipliers that it fits by, the likeliest first; `quantity` is the register times that, off by
+    `counts`. `fits` as `Sure` has it; `known`: whether it fits by the meter's known multiplier, None if that has none.
     """
 
     row: MeterRow
@@ -45,7 +45,7 @@ class Candidate:
     quantity: Decimal
     counts: Decimal
     fits: Sure
-    known: bool
+    known: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,7 @@ def _candidate(parts: Parts, digits: str, found: Fits, times: Times) -> Candidat
         return None
     row = meter_row(parts, meter, parts.store.assigned.of(key), None, times)
     known = row.scale.multiplier
-    if known is not None and known not in found.multipliers:
-        return None
-    ways = found.multipliers if known is None else (known,)
+    ways = (known,) if known is not None and known in found.multipliers else found.multipliers
     quantity = meter.consumption * ways[0]
     return Candidate(
         row=row,
@@ -151,9 +149,9 @@ def _candidate(parts: Parts, digits: str, found: Fits, times: Times) -> Candidat
         quantity=quantity,
         counts=abs(Decimal(shown.shown) / ONE - quantity) / ways[0],
         fits=work_out([Compared(shown, meter.consumption)], register_modulus(key.protocol)).sure,
-        known=known is not None,
+        known=None if known is None else known == ways[0],
     )
 
 
-def _order(one: Candidate) -> tuple[bool, int, Decimal]:
-    return not one.known, SURES.index(one.fits), one.counts
+def _order(one: Candidate) -> tuple[int, int, Decimal]:
+    return (True, None, False).index(one.known), SURES.index(one.fits), one.counts
