@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 READ_S, BODY_S = 20.0, 300.0
 PIECE_BYTES = 1 << 16
@@ -16,6 +17,9 @@ MOST_HELD_BYTES = 8 << 20
 
 # Gives at most so many bytes, none at the end.
 Source = Callable[[int], Awaitable[bytes]]
+
+# How aiohttp says that a form is none: of its parts' bounds, of their headers, of their encodings.
+UNSOUND = (ValueError, AssertionError, LookupError, HttpProcessingError, RuntimeWarning)
 
 NO_KEY = "no aggregator's key is set here, so nothing can be verified: set [sync] aggregator_key"
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
-from appliance.web.bodies import Refused
+from appliance.web.bodies import UNSOUND, Refused
 
 PIECE_BYTES = 1 << 16
 # At least so much in so many seconds; 2 kB a second is slower than any phone's link is for long.
@@ -100,7 +100,7 @@ async def received(request: web.Request, file: str) -> Upload:
                 if len(content) > LONGEST_FIELD_BYTES:
                     raise Refused(413, "too_large", f"a field of more than {LONGEST_FIELD_BYTES} bytes")
             fields[part.name or ""] = content.decode()
-    except (Stalled, ValueError) as fault:
+    except (Stalled, *UNSOUND) as fault:
         raise Refused(400, "malformed", f"no sound form: {fault}"[:200]) from None
     raise Refused(400, "malformed", "more fields than the form of this page has")
 
@@ -118,6 +118,5 @@ async def _in_time(reading: Coroutine[Any, Any, T]) -> T:
             return await reading
     except TimeoutError:
         raise Stalled("the rest of it does not come") from None
-    except (AssertionError, ValueError) as fault:
-        # How aiohttp says that it is no sound form.
+    except UNSOUND as fault:
         raise Stalled(f"no sound form: {fault}"[:200]) from None

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import http.client
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,8 +46,18 @@ class Filled:
     """The site, and the cookie of who has logged in."""
 
     port: int
-    cookie: str
     now_ms: int
+    cookies: Callable[[], dict[str, str]]
+    loop: asyncio.AbstractEventLoop
+    cookie: str = ""
+
+    def log_in(self) -> None:
+        """Have a session, whatever became of the last."""
+
+        async def begin() -> dict[str, str]:
+            return self.cookies()
+
+        self.cookie = f"session={asyncio.run_coroutine_threadsafe(begin(), self.loop).result(30)['session']}"
 
     @property
     def url(self) -> str:
@@ -97,7 +107,9 @@ def filled(directory: Path, *, is_open: bool = False) -> Iterator[Filled]:
     thread = threading.Thread(target=run, name="filled site")
     thread.start()
     try:
-        yield ready.result(60)
+        made = ready.result(60)
+        made.log_in()
+        yield made
     finally:
         if loops:
             loops[0].call_soon_threadsafe(stop.set)
@@ -126,7 +138,7 @@ async def _served(directory: Path, is_open: bool) -> AsyncIterator[Filled]:
     controls = {"street": Controls(Receiver(name="street"), directory / "captures")}
     parts = replace(site.parts(), sealing=sealing, courier=courier, gate=gate, controls=controls)
     async with serving(parts, "127.0.0.1", 0) as port:
-        yield Filled(port, f"session={site.logs_in()['session']}", site.machine.utc_ms)
+        yield Filled(port, site.machine.utc_ms, site.logs_in, asyncio.get_running_loop())
     sealing.close()
     await site.store.close()
 

@@ -19,7 +19,7 @@ from appliance.sync.courier import About
 from appliance.sync.parcel import parcel
 from appliance.sync.standing import Standing
 from appliance.sync.taking import Tally
-from appliance.web.bodies import BODIES, Refused
+from appliance.web.bodies import BODIES, UNSOUND, Refused
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import only, readers
 from appliance.web.frame.rendering import html
@@ -129,8 +129,7 @@ async def _taken(request: web.Request, parts: Parts) -> Tally | None:
             return None
         async with aclosing(request.app[BODIES].lines(request, MOST_LINE_BYTES, part.read_chunk)) as lines:
             tally = await parts.gate.take_in(lines)
-    except (ValueError, AssertionError) as fault:
-        # How aiohttp says that it is no sound form.
+    except UNSOUND as fault:
         raise Refused(400, "malformed", f"no sound form: {fault}"[:200]) from None
     return tally if tally.is_good or tally.refused else None
 
