@@ -1,9 +1,11 @@
 """What is in a bundle: the files by name, and what each tells, as the page and the bundle itself say it."""
 
+import textwrap
+
 CONTENTS = (
     ("versions.json", "Versions of the program, the machine and its system, and of the databases"),
     ("health.json", "How each part is"),
-    ("doctor.txt", "What `appliance doctor` finds"),
+    ("doctor.txt", "What the command appliance doctor finds"),
     ("settings.json", "The settings; of those that are secret only whether they are set"),
     ("events.json", "What happened in the last 30 days, without meters, readings and persons"),
     ("log.txt", "The last lines of the program's log"),
@@ -25,4 +27,4 @@ def readme(made: str) -> str:
     width = max(len(name) for name, _ in CONTENTS)
     lines = [f"{name:<{width}}  {words}" for name, words in CONTENTS]
     head = f"Made by a meter appliance for its support, {made}.\nTimes are UTC, sizes are bytes.\n"
-    return "\n".join([head, *lines, "", NOT_IN_IT.replace(". ", ".\n"), ""])
+    return "\n".join([head, *lines, "", textwrap.fill(NOT_IN_IT, 100), ""])

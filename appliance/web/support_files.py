@@ -50,7 +50,7 @@ async def files(parts: Parts, glances: Glances) -> dict[str, Any]:
         "storage.json": {
             "store": asdict(parts.store.status()),
             "wear": None if worn is None else asdict(worn) | {"years": worn.years},
-            "outbox": _outbox(glances.standing) or glances.trouble,
+            "outbox": _outbox(parts, glances.standing) or glances.trouble,
             "aggregators": [one._asdict() for one in glances.contacts(parts.times)],
         },
         "radio.json": {
@@ -94,11 +94,12 @@ async def _events(parts: Parts) -> list[dict[str, Any]]:
     return told
 
 
-def _outbox(standing: Standing | None) -> dict[str, Any]:
+def _outbox(parts: Parts, standing: Standing | None) -> dict[str, Any]:
     """How it stands, without the code that approves."""
     if standing is None:
         return {}
-    return {name: value for name, value in asdict(standing).items() if name != "claim_code"}
+    oldest = None if standing.oldest_at is None else parts.times.at(standing.oldest_at).iso
+    return {name: value for name, value in asdict(standing).items() if name != "claim_code"} | {"oldest_at": oldest}
 
 
 def _receiver(parts: Parts, receiver: ReceiverState) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _receiver(parts: Parts, receiver: ReceiverState) -> dict[str, Any]:
 
 def _without_arguments(parts: Parts, described: dict[str, Any]) -> dict[str, Any]:
     """The health, with the bare programs that stand in for receivers."""
-    programs = {source[: LONGEST_SOURCE]: program for source, program in _sources(parts).items()}
+    programs = {source[:LONGEST_SOURCE]: program for source, program in _sources(parts).items()}
     receivers = [one | {"source": programs.get(one["source"], one["source"])} for one in described["receivers"]]
     return described | {"receivers": receivers}
 

@@ -63,7 +63,10 @@ async def upload(request: web.Request) -> web.StreamResponse:
             raise
         await brought.drop()
         why, status = _why(fault)
-        told = str(fault) if not isinstance(fault, OSError) else fault.strerror or ""
+        told = (fault.strerror or "") if isinstance(fault, OSError) else str(fault)
+        if isinstance(fault, Unusable):
+            # The words for it say all.
+            told = ""
         return await page(request, Trouble("restore", why, told), status)
     parts = request.app[PARTS]
     parts.store.record("changed", {"who": request[SESSION].name, "what": "backup_restored"})
