@@ -70,6 +70,7 @@
 
   // A browser lets a page sound only once somebody has touched it.
   const TOUCHES = ["mousedown", "pointerup", "keydown"];
+  let wasSilent = false;
   const wakeAudio = async () => {
     audio = audio || new AudioContext();
     await audio.resume();
@@ -117,13 +118,17 @@
     if (!possible[name]) continue;
     if (kept("localStorage", `find ${name}`)) press(name, true);
     button(name).addEventListener("click", () => {
-      press(name, !pressed[name]);
+      // The touch that wakes the sound is not one that switches it off.
+      press(name, (name === "sound" && wasSilent) || !pressed[name]);
       if (pressed[name]) now[name]();
       else if (name === "awake" && lock) lock.release();
     });
   }
   element("insecure").hidden = possible.awake || window.isSecureContext;
   if (pressed.sound) awaitTouch();
+  for (const kind of ["pointerdown", "keydown"]) {
+    document.addEventListener(kind, () => { wasSilent = !element("touch").hidden; }, true);
+  }
   stayAwake();
   document.addEventListener("visibilitychange", () => {
     stayAwake();
