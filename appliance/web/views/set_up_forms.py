@@ -127,4 +127,4 @@ def _limits(key: str) -> Limits:
     low, high = LIMITS[key]
     if key == "center_hz":
         low, high = low / MEGA, high / MEGA
-    return {"low": f"{low:g}", "high": f"{high:g}".replace("-", "−")}
+    return {"low": f"{low:g}".replace("-", "−"), "high": f"{high:g}"}
