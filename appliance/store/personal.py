@@ -1,8 +1,10 @@
 """What the store knows of people: for whoever hands something out, to look whether it is in there."""
 
+import contextlib
 from itertools import chain
 from typing import NamedTuple
 
+from appliance.errors import StoreError
 from appliance.store.asked import asked
 from appliance.store.history import History, View
 from appliance.store.writer import Store
@@ -16,15 +18,18 @@ class Personal(NamedTuple):
 
 
 async def personal(store: Store) -> Personal:
-    """All of it. Raises StoreError."""
+    """All of it; without the notes when they cannot be read, which are in no log and no event."""
     people, assigned = store.people, store.assigned.meters
+    noted: set[str] = set()
+    with contextlib.suppress(StoreError):
+        noted = await asked(store, _notes)
     return Personal(
         {*people.sessions, *(account.kept for account in people.accounts.values())},
         {
             *people.accounts,
             *(session.name for session in people.sessions.values()),
             *chain.from_iterable((meter.name, meter.address) for meter in assigned),
-            *await asked(store, _notes),
+            *noted,
         },
     )
 

@@ -1,6 +1,7 @@
 """What goes into the bundle for support, as of now, and what must not be in it."""
 
 import asyncio
+import contextlib
 import shlex
 from collections.abc import Coroutine, Mapping
 from dataclasses import asdict, replace
@@ -63,11 +64,12 @@ async def files(parts: Parts, glances: Glances) -> dict[str, Any]:
 
 
 async def secrets(parts: Parts) -> Personal:
-    """What must not be in any of it. Raises StoreError, OSError."""
+    """What must not be in any of it, as far as the card lets it be read."""
     known = await personal(parts.store)
     proofs = known.proofs | settings.secrets(parts.draft.config) | settings.secrets(parts.draft.told)
     if parts.sealing is not None:
-        proofs.add(await parts.sealing.of(lambda outbox: outbox.identity.claim_code))
+        with contextlib.suppress(StoreError, OSError):
+            proofs.add(await parts.sealing.of(lambda outbox: outbox.identity.claim_code))
     return Personal(proofs, known.words)
 
 

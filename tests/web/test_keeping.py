@@ -19,7 +19,7 @@ from appliance.store.backup.write import Backup, about_now
 from appliance.store.lock import sole_bringer
 from appliance.store.writer import Store
 from appliance.web import uploads
-from appliance.web.views import keeping_restore
+from appliance.web.views import keeping, keeping_restore
 from tests.store.backup import data_directory
 from tests.web.conftest import logged_in, recorded
 from tests.web.test_pull import Door, opened
@@ -80,12 +80,18 @@ async def restored(
         return answer.status, " ".join((await answer.text()).split())
 
 
-async def test_the_page_is_for_technicians(door: Door, client: aiohttp.ClientSession) -> None:
+async def test_the_page_is_for_technicians(
+    door: Door, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with client.get(door.url + PATH) as answer:
         shown = " ".join((await answer.text()).split())
     assert answer.status == 200
     assert "accounts and passwords of the backup count" in shown
     assert "kB</span>" in shown
+    assert "whoever listens in hears the passphrase" not in shown
+    monkeypatch.setattr(keeping, "is_here", lambda _: False)
+    async with client.get(door.url + PATH) as answer:
+        assert "whoever listens in hears the passphrase" in await answer.text()
     async with aiohttp.ClientSession() as stranger:
         async with stranger.get(door.url + PATH, allow_redirects=False) as answer:
             assert answer.headers["Location"] == "/login?next=%2Fsystem%2Fkeeping"

@@ -194,18 +194,22 @@ async def test_what_is_in_it_and_what_is_not(tmp_path: Path) -> None:
     assert texts["kernel.txt"].strip()
 
 
-async def test_while_the_store_cannot_be_read_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is secret is not known then."""
+async def test_of_a_card_that_cannot_be_read_it_has_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with hiding(tmp_path) as made:
 
-        async def broken(*_: object) -> None:
+        async def broken(*_: object, **__: object) -> None:
             raise OSError(5, "Input/output error")
 
         monkeypatch.setattr(made.store, "ask", broken)
-        async with aiohttp.ClientSession(cookies=made.cookies, headers={"Origin": made.url}) as client:
-            async with client.post(f"{made.url}/system/keeping/support") as answer:
-                assert answer.status == 503
-                assert "The card does not allow it now." in await answer.text()
+        content, _ = await bundle(made)
+        secrets = made.secrets
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert "cannot be read" in texts["events.json"]
+    assert "a line of use" in texts["log.txt"]
+    # Notes are in no log, but for this test's.
+    everything = "\n".join(texts.values()).replace(NOTE, "")
+    assert [secret for secret in secrets if secret in everything] == []
 
 
 def test_words_are_taken_out_where_they_stand_by_themselves() -> None:

@@ -105,12 +105,12 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 
 async def _page(request: web.Request, following: str) -> LogInPage:
     is_open = not is_encrypted(request) and not is_here(request.remote or "")
-    encrypted = _encrypted(request, safe_next(following)) if is_open else ""
+    encrypted = encrypted_log_in(request, safe_next(following)) if is_open else ""
     return LogInPage(safe_next(following), "", "", "", await request.app[ACCOUNTS].are_none(), is_open, encrypted)
 
 
-def _encrypted(request: web.Request, following: str) -> str:
-    """The log-in by HTTPS, under the name by which this one was reached, which is one of ours."""
+def encrypted_log_in(request: web.Request, following: str) -> str:
+    """The log-in by HTTPS, under the name by which this page was reached, which is one of ours; "" if there is none."""
     if not (port := request.app[FRAME].https_port):
         return ""
     host = request.headers.get("Host", "")

@@ -15,7 +15,9 @@ from appliance.store.backup.bring import room_for
 from appliance.store.backup.write import estimate
 from appliance.store.retention import replaced
 from appliance.support.contents import CONTENTS, NOT_IN_IT
+from appliance.web.frame.addresses import is_encrypted, is_here
 from appliance.web.frame.guard import only
+from appliance.web.frame.login import encrypted_log_in
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS
 
@@ -84,7 +86,8 @@ class Trouble:
 class Keeping:
     """For keeping.html. A backup has about `size` bytes, one that is brought may have `room`; None: not known.
 
-    `set_aside` names the folders with what was here before earlier restores.
+    `set_aside` names the folders with what was here before earlier restores. `is_open`: who listens in hears the
+    passphrase; `encrypted` is then the address of the same page by HTTPS, "" if there is none.
     """
 
     size: int | None
@@ -93,6 +96,8 @@ class Keeping:
     least_characters: int
     contents: tuple[tuple[str, str], ...]
     left_out: str
+    is_open: bool
+    encrypted: str
     trouble: Trouble | None
 
 
@@ -105,7 +110,18 @@ async def view(request: web.Request) -> web.Response:
 async def page(request: web.Request, trouble: Trouble | None = None, status: int = 422) -> web.Response:
     """The page, with what is wrong, if anything is."""
     size, room, set_aside = await asyncio.to_thread(_measured, request.app[PARTS].store.directory)
-    keeping = Keeping(size, room, set_aside, LEAST_CHARACTERS, CONTENTS, NOT_IN_IT, trouble)
+    is_open = not is_encrypted(request) and not is_here(request.remote or "")
+    keeping = Keeping(
+        size=size,
+        room=room,
+        set_aside=set_aside,
+        least_characters=LEAST_CHARACTERS,
+        contents=CONTENTS,
+        left_out=NOT_IN_IT,
+        is_open=is_open,
+        encrypted=encrypted_log_in(request, PATH) if is_open else "",
+        trouble=trouble,
+    )
     return html(request, "keeping.html", keeping, status if trouble else 200)
 
 

@@ -1,11 +1,9 @@
 """The bundle for support is downloaded."""
 
 import asyncio
-import logging
 
 from aiohttp import web
 
-from appliance.errors import StoreError
 from appliance.store.accounts import TECHNICIAN
 from appliance.support.bundle import bundle
 from appliance.web.frame.accounts import SESSION
@@ -17,8 +15,6 @@ from appliance.web.support_files import files, secrets
 from appliance.web.views.keeping import Trouble, page
 from appliance.web.views.keeping_backup import UNDER_WAY
 
-log = logging.getLogger(__name__)
-
 
 @only(TECHNICIAN)
 async def download(request: web.Request) -> web.Response:
@@ -27,12 +23,8 @@ async def download(request: web.Request) -> web.Response:
     if under_way.locked():
         return await page(request, Trouble("support", "busy"), 409)
     async with under_way:
-        try:
-            known = await secrets(parts)
-            found = await files(parts, request.app[GLANCES])
-        except (StoreError, OSError) as fault:
-            log.warning("no bundle made: %s", fault)
-            return await page(request, Trouble("support", "not now", str(fault)), 503)
+        known = await secrets(parts)
+        found = await files(parts, request.app[GLANCES])
         made = f"{parts.times.now:%Y-%m-%d %H:%M} UTC"
         content = await asyncio.to_thread(bundle, found, known.proofs, known.words, made)
     parts.store.record("changed", {"who": request[SESSION].name, "what": "support_downloaded"})
