@@ -17,6 +17,8 @@ from playwright.async_api import Browser, async_playwright
 
 HERE = Path(__file__).parent
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# The level of the meter that is the loudest.
+LEVEL = "find#level"
 PICTURES = (
     ("log-in-phone.png", "login", PHONE, "light", "en-US"),
     ("overview.png", "", DESKTOP, "light", "en-US"),
@@ -25,6 +27,12 @@ PICTURES = (
     ("delivery-phone.png", "delivery", PHONE, "light", "es-CL"),
     ("live-page.png", "meters", DESKTOP, "light", "en-US"),
     ("live-page-phone.png", "meters", PHONE, "light", "en-US"),
+    ("find.png", "find", DESKTOP, "light", "en-US"),
+    ("find-phone.png", "find", PHONE, "light", "es-CL"),
+    ("level.png", LEVEL, DESKTOP, "light", "en-US"),
+    ("level-phone.png", LEVEL, PHONE, "dark", "es-CL"),
+    ("keeping.png", "system/keeping", DESKTOP, "light", "en-US"),
+    ("keeping-phone.png", "system/keeping", PHONE, "light", "es-CL"),
     ("live-page-dark.png", "meters", DESKTOP, "dark", "es-CL"),
 )
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -74,6 +82,9 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
             await page.goto(url + path)
         if path in ("", "meters"):
             await page.locator("#connection.live").wait_for()
+        if path == LEVEL:
+            await page.locator(".candidates .id").first.click()
+            await page.locator("#strip .point").first.wait_for(timeout=300_000)
         await page.screenshot(path=HERE / name)
         await context.close()
 
