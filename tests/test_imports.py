@@ -105,9 +105,10 @@ MAY_IMPORT = {
     ),
     "appliance.web": (
         *NOUNS,
-        # What a person may ask of a receiver; it imports no numpy.
+        # What a person may ask of a receiver, and what came of it; neither imports numpy.
         "appliance.control",
         "appliance.radio.controls",
+        "appliance.radio.captures",
         "appliance.radio.attached",
         "appliance.lasting",
         "appliance.wireless",
