@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.assignment import Assignment
 from appliance.config import Receiver
+from appliance.control.lines import Surveyed
 from appliance.radio.controls import Controls
 from appliance.store import dials, notes
 from appliance.store.assigned import Assigned
@@ -88,10 +89,9 @@ class Filled:
 def filled(directory: Path, *, is_open: bool = False) -> Iterator[Filled]:
     """The site, while entered."""
     ready: concurrent.futures.Future[Filled] = concurrent.futures.Future()
-    stop, loops = asyncio.Event(), []
+    stop = asyncio.Event()
 
     async def serve() -> None:
-        loops.append(asyncio.get_running_loop())
         async with _served(directory, is_open) as made:
             ready.set_result(made)
             await stop.wait()
@@ -100,19 +100,18 @@ def filled(directory: Path, *, is_open: bool = False) -> Iterator[Filled]:
         try:
             asyncio.run(serve())
         except BaseException as fault:
-            if not ready.done():
-                ready.set_exception(fault)
-            raise
+            if ready.done():
+                raise
+            ready.set_exception(fault)
 
     thread = threading.Thread(target=run, name="filled site")
     thread.start()
+    made = ready.result(60)
     try:
-        made = ready.result(60)
         made.log_in()
         yield made
     finally:
-        if loops:
-            loops[0].call_soon_threadsafe(stop.set)
+        made.loop.call_soon_threadsafe(stop.set)
         thread.join(60)
 
 
@@ -136,6 +135,11 @@ async def _served(directory: Path, is_open: bool) -> AsyncIterator[Filled]:
     two.fault, two.hint = "the aggregator does not know this appliance", HINT_WAITING
     gate = Gate(sealing, Taking(sealing, KEYS), KEYS, About("Calle 5", "0.1.0"), lambda: 1000.0)
     controls = {"street": Controls(Receiver(name="street"), directory / "captures")}
+    found = Surveyed(
+        center_hz=912_600_155, seconds=30.0, messages=5, meters={"scm": (60, 61)}, meters_left_out=0,
+        noise_floor_dbfs=-52.3,
+    )  # fmt: skip
+    controls["street"]._surveyed = (found,)
     parts = replace(site.parts(), sealing=sealing, courier=courier, gate=gate, controls=controls)
     async with serving(parts, "127.0.0.1", 0) as port:
         yield Filled(port, site.machine.utc_ms, site.logs_in, asyncio.get_running_loop())

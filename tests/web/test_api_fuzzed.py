@@ -67,10 +67,10 @@ def test_what_is_asked_wrongly_is_refused_as_described(site: Filled, path: str) 
 
 @pytest.mark.parametrize("path", OPERATIONS)
 def test_nothing_that_is_sent_comes_back(site: Filled, path: str) -> None:
-    here = path.format(protocol=PROTOCOL, meter=NUMBER, kind="json")
+    here = path.format(protocol=PROTOCOL, meter=NUMBER, kind="json", name="street")
     names = [one["name"] for one in OPERATIONS[path]["parameters"] if one["in"] == "query"]
     addresses = [f"{here}?{name}={quote(EVIL)}" for name in (*names, "nothing", quote(EVIL))]
-    addresses += [path.format(protocol=a, meter=b, kind=c) for a, b, c in _each(quote(EVIL, safe=""))]
+    addresses += [path.format(protocol=a, meter=b, kind=c, name=a) for a, b, c in _each(quote(EVIL, safe=""))]
     addresses.append(f"{here}/{quote(EVIL)}")
     answers = [site.ask(method, address) for address in addresses for method in ("GET", "POST")]
     value = EVIL.replace("\r\n", " ")

@@ -30,6 +30,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Quarter": tables.QUARTER,
     "Contact": tables.CONTACT,
     "Event": tables.EVENT,
+    "Surveyed": tables.SURVEYED,
     **documents.PARTS_OF_DOCUMENTS,
     "Problem": documents.PROBLEM,
 }
@@ -53,6 +54,7 @@ _METER = (
         "meter", "Its ID, with `-simulated` behind it for one that is made up.", "[1-9][0-9]{0,15}(-simulated)?", "60"
     ),
 )
+_RECEIVER = _path("name", "Name of the receiver, as set.", "[A-Za-z0-9][A-Za-z0-9_. -]{0,31}", "radio")
 _KIND = {
     "name": "kind", "in": "path", "required": True, "description": "What kind of file.",
     "schema": {"type": "string", "enum": ["csv", "json"]}, "example": "json",
@@ -114,7 +116,7 @@ _ERRORS = {
     "400": "A parameter that is not described, comes twice, or is not as it is described.",
     "401": "Nobody has logged in.",
     "403": "Who has logged in may not do this.",
-    "404": "There is no such meter, or no such file.",
+    "404": "There is no such meter, receiver or file.",
     "405": "Another method than GET or HEAD.",
     "421": "The name in Host is not one of this machine's.",
     "503": "The data cannot be read just now.",
@@ -159,6 +161,9 @@ OPERATIONS: Mapping[str, Schema] = {
     f"{VERSION}/status": _document("status", "appliance", "How the appliance is.", "Status"),
     f"{VERSION}/quarters.{{kind}}": _table("quarters", "appliance", "What was heard in the last day.", "Quarter"),
     f"{VERSION}/events.{{kind}}": _table("events", "appliance", "What happened, the latest first.", "Event", _LOG),
+    f"{VERSION}/radio/{{name}}/survey.{{kind}}": _table(
+        "survey", "radio", "What the last survey of a receiver found.", "Surveyed", (_RECEIVER,)
+    ),
     f"{VERSION}/delivery": _document("delivery", "delivery", "How it stands with what is delivered.", "Delivery"),
     f"{VERSION}/delivery/contacts.{{kind}}": _table("contacts", "delivery", "The aggregator's addresses.", "Contact"),
     f"{VERSION}/meters.{{kind}}": _table("meters", "meters", "All meters, heard or assigned.", "Meter", _WANTED),
@@ -194,6 +199,7 @@ DESCRIPTION: Mapping[str, Any] = {
         {"name": "appliance", "description": "The appliance itself."},
         {"name": "meters", "description": "All meters."},
         {"name": "meter", "description": "One meter."},
+        {"name": "radio", "description": "The receivers."},
         {"name": "delivery", "description": "What is delivered to the aggregator."},
     ],
     "paths": {path: {"get": operation} for path, operation in OPERATIONS.items()},

@@ -188,6 +188,16 @@ EVENT = thing(
         "detail": {"type": "object", "description": "What else is known of it; which fields, hangs on the kind."},
     },
 )
+SURVEYED = thing(
+    "What a survey heard at one centre.",
+    {
+        "center_hz": whole("The centre, in Hz."),
+        "seconds": number("How long it listened there, in s."),
+        "messages": whole("Messages heard."),
+        "meters": whole("Meters heard, each counted once."),
+        "noise_floor_dbfs": maybe(number("Power of the band without messages, in dB of full scale.")),
+    },
+)
 CONTACT = thing(
     "An address of the aggregator, in the order in which they are tried.",
     {

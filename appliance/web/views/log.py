@@ -20,12 +20,13 @@ from appliance.web.frame.guard import anybody
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html
 from appliance.web.log_words import GROUPS, group_of, tell
+from appliance.web.openapi.tables import EVENT, columns
 from appliance.web.parts import PARTS, Parts
 from appliance.web.views.meter_rows import name_of
 from appliance.web.views.one_meter import At, at_of, at_stamp
 
 PER_PAGE = 50
-COLUMNS = ("number", "time", "is_estimate", "kind", "protocol", "meter_id", "simulated", "words", "detail")
+COLUMNS = columns(EVENT)
 
 
 @dataclass(frozen=True, slots=True)

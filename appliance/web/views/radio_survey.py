@@ -11,6 +11,7 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.web import table_file
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only, readers
+from appliance.web.openapi.tables import SURVEYED, columns
 from appliance.web.views.one_radio import Trouble, controls_of, note, number, receiver_of
 from appliance.web.views.radio import answer, ask
 from appliance.web.views.radio_page import LIMITS
@@ -23,7 +24,7 @@ DWELL = "A number of seconds from %(low)s to %(high)s."
 TOO_LONG = "It would take longer than %(high)s minutes: take fewer centres, or less time at each."
 PHRASES = (ORDER, STEP, TOO_MANY, DWELL, TOO_LONG)
 PART = "survey"
-COLUMNS = ("center_hz", "seconds", "messages", "meters", "noise_floor_dbfs")
+COLUMNS = columns(SURVEYED)
 
 
 @only(TECHNICIAN)
