@@ -84,7 +84,7 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
             await page.locator("#connection.live").wait_for()
         if path == LEVEL:
             await page.locator(".candidates .id").first.click()
-            await page.locator("#strip .point").first.wait_for(timeout=300_000)
+            await page.locator("#strip .point").nth(2).wait_for(timeout=300_000)
         await page.screenshot(path=HERE / name)
         await context.close()
 
