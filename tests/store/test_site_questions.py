@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.errors import InputError
 from appliance.store import finding, queries, readings, reception
-from appliance.store.finding import by_dial, by_load, siblings
+from appliance.store.finding import by_dial, by_load, registers_at, siblings
 from appliance.store.last_day import HOURS, Day, LastDay
 from appliance.store.reception import receptions
 from appliance.store.rows import QUARTER_MS, SUSPECT, MeterKey
@@ -225,6 +225,8 @@ def test_which_meter_has_this_dial(tmp_path: Path) -> None:
             (key(3), ["1"]),
             (key(1), ["0.01"]),
         ]
+        assert [fits.meter.key for fits in by_dial(asked, "012345", now, ["electric"])] == [key(3), key(1)]
+        assert by_dial(asked, "012345", now, ["gas", "water"]) == []
         assert by_dial(asked, "77", {}) == []
         with pytest.raises(InputError):
             by_dial(asked, "-1", now)
@@ -257,3 +259,6 @@ def test_which_meter_a_load_was_switched_on_behind(tmp_path: Path) -> None:
             assert not math.isnan(first.score)
             assert by_load(asked, now_ms, now_ms, registers, days) == []
             assert finding.MOST_FOUND == 50
+            then_ms = now_ms - 600_000
+            then = registers_at(asked, [key(1), key(2), key(9)], then_ms)
+            assert then == {key(1): 12 * 20 - 2 + 27, key(2): (12 * 20 - 2) * 5}

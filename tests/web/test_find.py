@@ -60,6 +60,15 @@ async def test_a_number_leads_to_its_level(site: Site) -> None:
     assert "<b>23,5</b>" in await page(site, f"/find/{ID}?lang=es")
 
 
+async def test_how_often_it_is_heard(site: Site) -> None:
+    told = []
+    for _ in range(4):
+        site.pass_time(30)
+        site.hear(ID)
+        told.append("heard every 30 s, about" in await page(site, f"/find/{ID}"))
+    assert told == [False, False, True, True]
+
+
 async def test_a_meter_that_was_never_heard_is_waited_for(site: Site) -> None:
     site.store.assigned = Assigned(1, 1, (Assignment.of(77, "", "Pozo <7>", "Km 3", "1"),))
     text = await page(site, "/find/77")

@@ -26,6 +26,8 @@ PATH = "/{meter:[1-9][0-9]{0,15}}"
 INTERVAL_S = 0.1
 # Beside a meter 50 dB are common, and in a street half of that.
 FULL_GAUGE_DB = 60.0
+# Of fewer messages in the last hour nobody can say how often they come.
+FEWEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _level(parts: Parts, sought: Sought, meter: Meter | None) -> Level:
     row = meter_rows.meter_row(parts, meter, parts.store.assigned.of(meter.key), None, times)
     return Level(
         row=row,
-        every=span(3600 / row.per_hour) if row.per_hour > 1 else "",
+        every=span(min(3600.0, parts.uptime_s) / row.per_hour) if row.per_hour >= FEWEST else "",
         frequency_mhz=None if meter.frequency_hz is None else meter.frequency_hz / 1e6,
         gauge_percent=round(100 * min(1.0, max(0.0, (meter.snr_db or 0.0) / FULL_GAUGE_DB))),
         listening=None,
