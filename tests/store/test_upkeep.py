@@ -131,6 +131,13 @@ async def test_captures_count_against_a_budget_of_their_own(days: Box) -> None:
     assert measure(days.directory, None).used == used
 
 
+async def test_what_is_being_restored_costs_no_history(days: Box) -> None:
+    used = measure(days.directory, None).used
+    (days.directory / "handover" / "restore.part").mkdir(parents=True)
+    (days.directory / "handover" / "restore.part" / "catalogue.db").write_bytes(bytes(400_000))
+    assert measure(days.directory, None).used == used
+
+
 async def test_what_a_restore_replaced_counts_against_no_budget(days: Box) -> None:
     old = days.directory / "replaced-20260301T000000Z"
     old.mkdir()

@@ -4,10 +4,12 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from appliance.archive import tar
-from appliance.archive.container import Cost, Opener
+from appliance.archive.container import Cost, Opener, Sealer
 from appliance.cli import main
 from appliance.errors import StoreError
-from appliance.store.backup import backup_command, restore, restore_command, snapshot, write
+from appliance.store.backup import backup_command, bring, restore, restore_command, snapshot, write
 from appliance.store.lock import sole_user
 from appliance.store.schema import CATALOGUE, LIVE, segment_path
 from tests.store.backup import data_directory
@@ -69,6 +71,7 @@ def test_it_holds_everything_but_what_passes(data: Path, tmp_path: Path) -> None
         "replaced-20260501/x",
         "history/000009.db.part",
         ".hidden",
+        "captures/x.sigmf-data",
     ):
         (data / name).parent.mkdir(exist_ok=True)
         (data / name).write_text("x")
@@ -167,6 +170,62 @@ def test_a_backup_goes_to_another_machine(machine: Path, data: Path) -> None:
     assert run(machine, "restore", machine / "b") == 0
     assert data_directory.content(machine / "new" / "data") == before
     assert not list((machine / "new" / "data").glob("replaced-*"))
+
+
+def test_captures_stay_where_they_are(machine: Path, data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where an earlier version has put some into the backup."""
+    (data / "captures").mkdir()
+    (data / "captures" / "x").write_text("here")
+    with (machine / "b").open("wb") as target:
+        sealer = Sealer(target, SECRET, QUICK)
+        about = json.dumps(ABOUT).encode()
+        tar.add(sealer, "backup.json", len(about), 0o600, io.BytesIO(about))
+        for name in (CATALOGUE, LIVE):
+            content = (data / name).read_bytes()
+            tar.add(sealer, name, len(content), 0o600, io.BytesIO(content))
+        tar.add(sealer, "captures/x", 3, 0o600, io.BytesIO(b"old"))
+        tar.end(sealer)
+        sealer.close()
+    assert run(machine, "restore", machine / "b") == 0
+    assert (data / "captures" / "x").read_text() == "here"
+
+
+def test_no_room_for_both(machine: Path, data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(machine, "backup", machine / "b") == 0
+    before = data_directory.content(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bring, "SPARE_BYTES", 1 << 60)
+        assert run(machine, "restore", machine / "b") == 74
+    assert "must be free, and" in capfd.readouterr().err
+    assert data_directory.content(data) == before
+    assert bring.room_for(data) < shutil.disk_usage(data).free
+
+
+def test_what_is_brought_says_who_brought_it(data: Path, tmp_path: Path) -> None:
+    file = b"".join(write.Backup(data, SECRET, ABOUT, cost=QUICK).pieces())
+    assert abs(write.estimate(data) - len(file)) < 20_000
+    (data / "handover").mkdir()
+    looked: list[bring.Brought] = []
+    source = bring.Source(io.BytesIO(file), len(file), "it")
+    assert bring.bring(source, SECRET, data, lambda part, about: looked.append(about), who="ana") == []
+    assert looked == [bring.Brought("2026-05-01T12:00:00Z", "Calle 5")]
+    assert restore.take_up(data)
+    note = restore.restored(data)
+    assert note is not None
+    assert note["who"] == "ana"
+
+
+def test_who_does_not_take_the_rest_leaves_no_copies(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copies").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
+    (data / "ballast").write_bytes(os.urandom(1_000_000))
+    pieces = write.Backup(data, SECRET, ABOUT, cost=QUICK).pieces()
+    assert len(next(pieces)) >= write.PIECE_BYTES
+    assert len(list((tmp_path / "copies").iterdir())) == 1
+    pieces.close()
+    assert list((tmp_path / "copies").iterdir()) == []
 
 
 def test_a_running_appliance_takes_it_up(machine: Path, data: Path) -> None:
