@@ -78,6 +78,7 @@ ROUTES = (
     web.post("/delivery/receipts", delivery.bring),
     web.get("/events/overview", overview.events, allow_head=False),
     web.get("/find", find.view),
+    web.get("/find/events", find.events, allow_head=False),
     web.get("/find/dial", find_dial.view),
     web.get("/find/load", find_load.view),
     web.get("/find/load/events", find_load.events, allow_head=False),

@@ -47,6 +47,11 @@ class Times:
         self.now: datetime = utc(self.moment)
         self.doubt: str | None = doubt(self.moment)
 
+    @property
+    def of_day(self) -> str:
+        """The time of day now, in the site's zone, with a ≈ where it is in doubt."""
+        return f"{'' if self.doubt is None else '≈'}{self.now.astimezone():%H:%M:%S}"
+
     def at(self, stamp: int) -> Shown:
         """The time of a stamp."""
         moment = self._clock.moment(stamp)

@@ -155,6 +155,14 @@ async def test_the_loudest_and_the_missing(site: Site) -> None:
     assert '<option value="39">' in text
 
 
+async def test_the_loudest_are_told_again_and_again(site: Site) -> None:
+    site.hear(5, snr_db=20.0)
+    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/find/events?lang=es") as answer:
+        told = await Stream(answer).next()
+        assert 'href="/find/scm/5"' in told["html"]
+        assert "20,0" in told["html"]
+
+
 async def test_a_message_is_told_at_once(site: Site) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{site.url}/find/{ID}/events") as answer:
         stream = Stream(answer)

@@ -3,6 +3,7 @@
 `find_level.py` is where the first leads to, `find_dial.py` and `find_load.py` have the next two.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from aiohttp import web
 from appliance.assignment import Assignment
 from appliance.model import COMMODITIES
 from appliance.web.frame.guard import readers
-from appliance.web.frame.rendering import html
-from appliance.web.parts import PARTS, Parts
+from appliance.web.frame.language import language_of
+from appliance.web.frame.rendering import html, render
+from appliance.web.parts import PACKAGE, PARTS, Parts
+from appliance.web.streams import stream
 from appliance.web.views.meter_rows import MeterRow, meter_row
 from appliance.web.views.meters import day_ago
+from appliance.web.views.meters_live import HEARTBEAT_S
 
 # Beyond this numbers are not the same to every reader of JSON; what transmitters have is 32 bits at most.
 _LIMIT, MOST_ID = 1 << 53, (1 << 32) - 1
@@ -49,6 +53,15 @@ class FindPage:
     more_missing: int
     offered: Sequence[int]
     commodities: Sequence[str]
+    now_ms: int
+    now_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loudest:
+    """For _loudest.html: the meters of the last minutes, the loudest first."""
+
+    loudest: Sequence[MeterRow]
 
 
 @readers
@@ -65,6 +78,25 @@ async def view(request: web.Request) -> web.Response:
     if meter_id > MOST_ID and meter_id not in _known(request.app[PARTS]):
         return _page(request, Trouble("large", typed[:LONGEST_TYPED]), 422)
     return web.Response(status=303, headers={"Location": f"/find/{meter_id}"})
+
+
+@readers
+async def events(request: web.Request) -> web.StreamResponse:
+    """The loudest, again and again; not so often that they change under a finger."""
+    parts, language = request.app[PARTS], language_of(request)
+    said, next_s = "", 0.0
+
+    async def event(now_s: float) -> bytes:
+        nonlocal said, next_s
+        if now_s < next_s:
+            return b""
+        next_s = now_s + HEARTBEAT_S
+        middle = render(PACKAGE, language, "_loudest.html", Loudest(_loudest(parts)))
+        told = {"now": parts.times.moment.utc_ms, "html": middle if middle != said else None}
+        said = middle
+        return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
+
+    return await stream(request, event)
 
 
 def is_number(meter_id: int) -> bool:
@@ -87,9 +119,6 @@ def _known(parts: Parts) -> set[int]:
 def _page(request: web.Request, trouble: Trouble, status: int = 200) -> web.Response:
     parts = request.app[PARTS]
     times, assigned, ledger = parts.times, parts.store.assigned, parts.store.ledger
-    lately = parts.store.clock.timeline.stamp_at(times.moment.utc_ms - LATELY_MS)
-    heard = [meter for meter in ledger.meters if meter.last_at >= lately and meter.snr_db is not None]
-    loudest = sorted(heard, key=lambda meter: meter.snr_db or 0.0, reverse=True)[:SHOWN_LOUDEST]
     today = day_ago(parts, times)
     among = assigned.among(meter.key for meter in ledger.meters if meter.last_at >= today) if assigned.meters else set()
     missing = [of for of in assigned.meters if of not in among]
@@ -97,10 +126,20 @@ def _page(request: web.Request, trouble: Trouble, status: int = 200) -> web.Resp
     offered = dict.fromkeys([*(of.meter_id for of in assigned.meters[:MOST_OFFERED]), *recent])
     page = FindPage(
         trouble=trouble,
-        loudest=[meter_row(parts, meter, assigned.of(meter.key), None, times) for meter in loudest],
+        loudest=_loudest(parts),
         missing=missing[:SHOWN_MISSING],
         more_missing=max(0, len(missing) - SHOWN_MISSING),
         offered=list(offered)[:MOST_OFFERED],
         commodities=COMMODITIES[:3],
+        now_ms=times.moment.utc_ms,
+        now_text=times.of_day,
     )
     return html(request, "find.html", page, status)
+
+
+def _loudest(parts: Parts) -> list[MeterRow]:
+    times, store = parts.times, parts.store
+    lately = store.clock.timeline.stamp_at(times.moment.utc_ms - LATELY_MS)
+    heard = [meter for meter in store.ledger.meters if meter.last_at >= lately and meter.snr_db is not None]
+    loudest = sorted(heard, key=lambda meter: meter.snr_db or 0.0, reverse=True)[:SHOWN_LOUDEST]
+    return [meter_row(parts, meter, store.assigned.of(meter.key), None, times) for meter in loudest]

@@ -111,7 +111,7 @@ async def view(request: web.Request) -> web.Response:
         heard="" if meter is None else str(meter.last_at),
         edition=parts.edition,
         now_ms=times.moment.utc_ms,
-        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),
+        now_text=times.of_day,
     )
     return html(request, "find_level.html", page)
 

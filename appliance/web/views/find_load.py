@@ -217,7 +217,7 @@ async def _page(request: web.Request, load: Load, trouble: str = "", typed: str 
         usual_w=USUAL_W,
         told=None if load.on is None else await _told(parts, sparks, load),
         now_ms=times.moment.utc_ms,
-        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),
+        now_text=times.of_day,
     )
     return html(request, "find_load.html", page, 422 if trouble else 200)
 

@@ -88,7 +88,7 @@ def meters_page(parts: Parts, sparks: Sparks, wanted: Wanted) -> MetersPage:
         # Where nothing was drawn yet, all rows come again with the first event.
         cursor=f"{parts.edition}-{ledger.revision if sparks.of else 0}",
         now_ms=times.moment.utc_ms,
-        now_text=times.now.astimezone().strftime("%H:%M:%S" if times.doubt is None else "≈%H:%M:%S"),
+        now_text=times.of_day,
         listening=times.ago(parts.uptime_s),
         is_listening=any(receiver.state == "running" for receiver in receivers),
         simulated=any(receiver.simulated for receiver in receivers),
