@@ -33,6 +33,8 @@ PICTURES = (
     ("level-phone.png", LEVEL, PHONE, "dark", "es-CL"),
     ("keeping.png", "system/keeping", DESKTOP, "light", "en-US"),
     ("keeping-phone.png", "system/keeping", PHONE, "light", "es-CL"),
+    ("radio.png", "radio", DESKTOP, "light", "en-US"),
+    ("radio-phone.png", "radio", PHONE, "dark", "es-CL"),
     ("live-page-dark.png", "meters", DESKTOP, "dark", "es-CL"),
 )
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -82,6 +84,9 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
             await page.goto(url + path)
         if path in ("", "meters"):
             await page.locator("#connection.live").wait_for()
+        if path == "radio":
+            # Until the waterfall is full.
+            await page.wait_for_timeout(35_000)
         if path == LEVEL:
             await page.locator(".candidates .id").first.click()
             await page.locator("#strip .point").nth(2).wait_for(timeout=300_000)
