@@ -24,14 +24,21 @@ class Scale(NamedTuple):
     @property
     def decimals(self) -> int:
         """How many decimals a quantity has."""
-        if self.multiplier is None:
-            return 0
-        exponent = self.multiplier.as_tuple().exponent
-        return max(0, -exponent) if isinstance(exponent, int) else 0
+        return 0 if self.multiplier is None else decimals_of(self.multiplier)
 
     def quantity(self, counts: int | None) -> Decimal | None:
         """Counts as a quantity; None where either is not known."""
         return None if counts is None or self.multiplier is None else counts * self.multiplier
+
+
+def decimals_of(multiplier: Decimal) -> int:
+    """How many decimals a count times a multiplier has.
+
+    >>> decimals_of(Decimal("0.01")), decimals_of(Decimal(40))
+    (2, 0)
+    """
+    exponent = multiplier.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def scale_of(store: Store, meter: MeterKey, commodity: Commodity) -> Scale:

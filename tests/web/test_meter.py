@@ -260,3 +260,23 @@ async def test_a_history_that_does_not_answer(site: Site) -> None:
     assert (await get(site, f"/api/v1{METER}/chart"))[0].status == 503
     assert (await get(site, f"/api/v1{METER}/readings.csv"))[0].status == 503
     assert (await get(site, f"{METER}/readings"))[0].status == 503
+
+
+async def test_a_meter_that_is_assigned_and_was_never_heard_has_a_page(site: Site) -> None:
+    listed = (Assignment.of(90, "", EVIL, "Lejos", "0.01"), Assignment.of(91, "scm", "Pozo", "", "1"))
+    site.store.assigned = Assigned(1, 1, listed)
+    _, page = await get(site, "/meters")
+    for path in ("/meters/any/90", "/meters/scm/91"):
+        assert f'href="{path}"' in page
+        answer, shown = await get(site, path)
+        assert answer.status == 200
+        assert "Assigned and never heard" in shown
+        assert "<script>alert" not in shown
+    assert (await get(site, "/meters/scm/90-simulated"))[0].status == 404
+    site.hear(90)
+    answer, _ = await get(site, "/meters/any/90")
+    assert (answer.status, answer.headers["Location"]) == (303, "/meters/scm/90")
+    await site.keep()
+    site.store.assigned = Assigned(1, 1, listed)
+    told = json.loads((await get(site, "/api/v1/meters/any/90"))[1])
+    assert (told["protocol"], told["register"]) == ("scm", 31160)

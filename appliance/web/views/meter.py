@@ -32,8 +32,9 @@ from appliance.web.parts import PARTS, Parts
 from appliance.web.quantities import Scale
 from appliance.web.views import meter_rows
 from appliance.web.views.consumption import DAY_MS, Span, periods
-from appliance.web.views.one_meter import At, at_of, at_stamp, is_unsure, local, meter_of
+from appliance.web.views.one_meter import At, at_of, at_stamp, is_unsure, key_of, local
 from appliance.web.views.sparks import SPARKS, Spark
+from appliance.web.views.unheard import unheard
 
 DAYS_SHOWN, MONTHS_SHOWN, WEEKS_HEARD = 31, 24, 14
 MOST_TAMPER, MOST_BREAKS, SHOWN_READINGS = 50, 20, 20
@@ -169,7 +170,10 @@ class Found:
 @readers
 async def view(request: web.Request) -> web.Response:
     """The page."""
-    return await page(request, meter_of(request))
+    key = key_of(request)
+    if (meter := request.app[PARTS].store.ledger.get(key)) is None:
+        return unheard(request, key)
+    return await page(request, meter)
 
 
 async def page(request: web.Request, meter: Meter, trouble: Trouble | None = None) -> web.Response:

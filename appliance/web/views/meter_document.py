@@ -16,6 +16,7 @@ from appliance.web.views.meter_files import TABLES
 from appliance.web.views.meter_rows import told, told_unheard
 from appliance.web.views.one_meter import at_stamp, is_unsure, key_of, meter_of
 from appliance.web.views.sparks import SPARKS
+from appliance.web.views.unheard import heard_as
 
 MOST_ENTRIES = 50
 LISTS = {
@@ -34,10 +35,13 @@ async def view(request: web.Request) -> web.Response:
     """All that is known of a meter, but for its readings."""
     parts, sparks, key = request.app[PARTS], request.app[SPARKS], key_of(request)
     of, meter = parts.store.assigned.of(key), parts.store.ledger.get(key)
+    if meter is None and of is not None and not key.simulated:
+        if (heard := heard_as(parts, of)) is None:
+            return document(told_unheard(of) | UNKNOWN | dict.fromkeys(LISTS, ()))
+        meter = parts.store.ledger.get(heard)
     if meter is None:
-        if of is None or key.simulated:
-            raise web.HTTPNotFound
-        return document(told_unheard(of) | UNKNOWN | dict.fromkeys(LISTS, ()))
+        raise web.HTTPNotFound
+    key = meter.key
     await sparks.refresh()
     said = told(parts, meter, of, sparks.of.get(key), parts.times)
     try:

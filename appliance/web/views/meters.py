@@ -19,6 +19,7 @@ from appliance.web.parts import PARTS, Parts
 from appliance.web.times import Shown, Times
 from appliance.web.views.meter_rows import MeterRow, meter_row, told, told_unheard
 from appliance.web.views.sparks import SPARKS, Sparks
+from appliance.web.views.unheard import path_of
 from appliance.web.views.wanted import ASSIGNED, SORTS, Wanted
 
 # Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
@@ -51,7 +52,7 @@ class MetersPage:
     rows: list[MeterRow]
     heard: int
     found: int
-    unheard: Sequence[Assignment]
+    unheard: Sequence[tuple[str, Assignment]]
     more_unheard: int
     has_assigned: bool
 
@@ -101,7 +102,7 @@ def meters_page(parts: Parts, sparks: Sparks, wanted: Wanted) -> MetersPage:
         rows=[meter_row(parts, meter, of, sparks.of.get(meter.key), times) for meter, of in shown],
         heard=len(ledger),
         found=len(meters),
-        unheard=never[:MOST_UNHEARD],
+        unheard=[(path_of(of), of) for of in never[:MOST_UNHEARD]],
         more_unheard=max(0, len(never) - MOST_UNHEARD),
         has_assigned=bool(parts.store.assigned.meters),
     )
