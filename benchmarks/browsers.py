@@ -28,8 +28,18 @@ from benchmarks import scenes
 BROWSERS = 50
 LOAD_EVERY_S = 10.0
 WARM_UP_S, SECONDS = 15.0, 60.0
-FOLLOWED = ("/events/overview", "/meters/events", "{meter}/events")
-LOADED = ("/", "/meters", "{meter}", "/delivery", "/api/v1/meters.json")
+FOLLOWED = ("/events/overview", "/meters/events", "/radio/radio/events", "/find{meter}/events", "/meters{meter}/events")
+LOADED = (
+    "/",
+    "/meters",
+    "/meters{meter}",
+    "/radio",
+    "/find",
+    "/delivery",
+    "/system",
+    "/system/log",
+    "/api/v1/meters.json",
+)
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STREET_MESSAGES_PER_S, STREET_S, STREET_NOISE = 40, 20, 2.5
 BLOCK_BYTES, R820T, MOST_BEHIND_S = 1 << 17, 5, 1.0
@@ -42,13 +52,14 @@ open_to_read = true
 [store]
 directory = "data"
 [[receiver]]
+name = "radio"
 source = "rtl_tcp://127.0.0.1:{port}"
 """
 _METRIC = re.compile(
     r'^meter_appliance_(messages_total|dropped_samples_total)\{receiver="[^"]+"\} (\S+)$', re.MULTILINE
 )
 _AT = re.compile(rb"http://\S+:(\d+)/")
-_METER = re.compile(r'href="(/meters/[a-z0-9+]+/\d+(?:-simulated)?)"')
+_METER = re.compile(r'href="/meters(/[a-z0-9+]+/\d+(?:-simulated)?)"')
 
 
 @dataclass(frozen=True)
