@@ -31,6 +31,9 @@ class Operator(NamedTuple):
 class Operators:
     """The operators in a database: an `Accounts` of the log-in. `now_utc_ms` below is UTC."""
 
+    # Without its database the aggregator answers no page at all.
+    trouble = ""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

@@ -10,7 +10,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -57,8 +56,8 @@ async def refuse_foreign_forms(request: web.Request, handler: Handler) -> web.St
 MIDDLEWARES = (remember_language, show_errors, check_host, refuse_foreign_forms, guard, refuse_undescribed)
 
 
-def build(parts: Parts) -> web.Application:
-    """The application, ready to be served."""
+def build(parts: Parts, https_port: Callable[[], int]) -> web.Application:
+    """The application, ready to be served. `https_port` is where it is by HTTPS, 0 while it is not."""
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=LARGEST_BODY_BYTES)
     app[PARTS] = parts
     app[FRAME] = Frame(
@@ -67,7 +66,7 @@ def build(parts: Parts) -> web.Application:
         names=parts.names,
         has_forms=not parts.halted,
         is_open=parts.is_open,
-        https_port=parts.https_port,
+        https_port=https_port,
     )
     app[ACCOUNTS] = parts.accounts
     app[SESSIONS] = Sessions(parts.accounts, parts.accounts.now_ms)
@@ -121,8 +120,8 @@ async def serving(
     called; that this port cannot be had keeps nobody from the other. Raises ConfigError when the address or port cannot
     be had.
     """
-    shown = parts if encrypted else replace(parts, https_port=0)
-    runner = web.AppRunner(build(shown), shutdown_timeout=SHUTDOWN_S)
+    https_port = 0
+    runner = web.AppRunner(build(parts, lambda: https_port), shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         server = await listen(runner, host, port)
@@ -136,6 +135,7 @@ async def serving(
                 log.warning("no HTTPS: %s", fault)
                 yield server.sockets[0].getsockname()[1]
                 return
+            https_port = parts.https_port
             on_encrypted()
             try:
                 yield server.sockets[0].getsockname()[1]

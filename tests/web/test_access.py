@@ -35,7 +35,10 @@ def routes() -> list[tuple[str, str]]:
 
 def asked(path: str) -> str:
     """A path with something for each of its variables."""
-    given = {"kind": "csv", "meter": "7", "meter_id": "7", "protocol": "scm"}
+    given = {
+        "kind": "csv", "meter": "7", "meter_id": "7", "protocol": "scm", "name": "street", "file": "x",
+        "what": "program",
+    }  # fmt: skip
     return re.sub(r"\{(\w+)(:([^{}]|\{[^{}]*\})*)?\}", lambda match: given[match[1]], path)
 
 
@@ -153,9 +156,12 @@ async def test_the_log_in_says_where_it_is_encrypted_and_what_to_do_when_it_is_l
         _, page = await visitor.get("/login")
         # Until the card was read nobody knows whether there are accounts.
         assert "There is no account yet." not in page
+        assert "Nobody can log in just now." in page
+        assert "The accounts cannot be read yet" in page
         site.store.people.is_known = True
         _, page = await visitor.get("/login")
         assert "There is no account yet." in page
+        assert "Nobody can log in just now." not in page
         site.logs_in()
         _, page = await visitor.get("/login")
         assert "appliance account password NAME" in page

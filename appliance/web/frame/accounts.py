@@ -20,6 +20,10 @@ SESSION = web.RequestKey("SESSION", Session)
 class Accounts(Protocol):
     """The storage. What is written is on the disk when the method returns."""
 
+    @property
+    def trouble(self) -> str:
+        """Why nobody can log in who could, in English; empty if that is not so."""
+
     async def find(self, name: str) -> Account | None:
         """The account of that name, as `account_name` gives it; None for none, or one that is disabled."""
 

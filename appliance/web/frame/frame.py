@@ -1,5 +1,6 @@
 """What the frame is told of the site that it is around."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -19,7 +20,7 @@ class Frame:
     names: tuple[str, ...] = ()
     has_forms: bool = False
     is_open: bool = False
-    https_port: int = 0
+    https_port: Callable[[], int] = lambda: 0
 
 
 FRAME = web.AppKey("FRAME", Frame)

@@ -29,9 +29,9 @@ THROTTLE = web.AppKey("THROTTLE", Throttle)
 class LogInPage:
     """For login.html. `trouble` is "", "wrong", "locked" or "busy"; `left` how long a lock lasts.
 
-    `is_new`: nobody could log in, since there is no account yet. `is_open`: who listens in hears the password;
-    `encrypted` is then the address of the same page by HTTPS, "" if there is none. `is_restored`: a backup has just
-    taken the place of what was here.
+    `is_new`: nobody could log in, since there is no account yet; `unread` is why those who could cannot, else "".
+    `is_open`: who listens in hears the password; `encrypted` is then the address of the same page by HTTPS, "" if there
+    is none. `is_restored`: a backup has just taken the place of what was here.
     """
 
     next: str
@@ -39,6 +39,7 @@ class LogInPage:
     trouble: str
     left: str
     is_new: bool
+    unread: str
     is_open: bool
     encrypted: str
     is_restored: bool = False
@@ -106,12 +107,14 @@ async def log_out(request: web.Request) -> web.StreamResponse:
 async def _page(request: web.Request, following: str) -> LogInPage:
     is_open = not is_encrypted(request) and not is_here(request.remote or "")
     encrypted = encrypted_log_in(request, safe_next(following)) if is_open else ""
-    return LogInPage(safe_next(following), "", "", "", await request.app[ACCOUNTS].are_none(), is_open, encrypted)
+    accounts = request.app[ACCOUNTS]
+    is_new, unread = await accounts.are_none(), accounts.trouble
+    return LogInPage(safe_next(following), "", "", "", is_new, unread, is_open, encrypted)
 
 
 def encrypted_log_in(request: web.Request, following: str) -> str:
     """The log-in by HTTPS, under the name by which this page was reached, which is one of ours; "" if there is none."""
-    if not (port := request.app[FRAME].https_port):
+    if not (port := request.app[FRAME].https_port()):
         return ""
     host = request.headers.get("Host", "")
     host = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host

@@ -32,6 +32,7 @@ class InMemory:
     accounts: dict[str, Account] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     notes: list[tuple[str, str, str, int]] = field(default_factory=list)
+    trouble: str = ""
 
     async def find(self, name: str) -> Account | None:
         return self.accounts.get(name)
