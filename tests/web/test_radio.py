@@ -300,7 +300,10 @@ async def test_a_survey_and_a_recording_on_the_simulated_street(tmp_path: Path) 
         form = {"from": "912.6", "to": "914.6", "step": "2", "dwell": "1"}
         assert await send(client, site, "/radio/street/survey", form) == (303, "/radio/street#survey")
         await street.until(lambda: controls.survey and controls.survey.state == "done")
-        assert "Done. The radio is back where it was." in await page(client, site)
+        shown = await page(client, site)
+        assert "Done. The radio is back where it was." in shown
+        # The form has what it was begun by, for it is often made again.
+        assert 'name="to" inputmode="decimal" autocomplete="off" maxlength="24" required value="914.6"' in shown
         assert (await send(client, site, "/radio/street/survey", form | {"dwell": "60"}))[0] == 303
         assert (await send(client, site, "/radio/street/survey/stop"))[0] == 303
         await street.until(lambda: controls.survey and controls.survey.state == "stopped")

@@ -2,6 +2,7 @@
 // leaving the page, so that the picture goes on while something is set.
 "use strict";
 {
+  const OLD_MS = 4000;
   const root = document.getElementById("radio");
   const canvas = document.getElementById("spectrum");
   const pause = document.getElementById("pause");
@@ -10,6 +11,7 @@
   const picture = canvas ? Spectrum(canvas) : null;
   let leave = () => {};
   let paused = false;
+  let framedAt = Date.now();
 
   const section = (name) => root.querySelector(`[data-section="${name}"]`);
 
@@ -29,6 +31,7 @@
 
   const take = (told) => {
     if (told.frame && picture && !paused) {
+      framedAt = Date.now();
       picture.take(told.frame);
       readout.textContent = picture.pointed();
     }
@@ -82,6 +85,8 @@
   });
 
   if (picture) {
+    // A picture of the past looks like one.
+    setInterval(() => canvas.classList.toggle("old", !paused && Date.now() - framedAt > OLD_MS), 1000);
     canvas.hidden = false;
     pause.hidden = false;
     pause.addEventListener("click", () => {

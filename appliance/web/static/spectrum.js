@@ -7,6 +7,7 @@ const Spectrum = (canvas) => {
   const ROWS = 220;
   const ROW_PX = 2;
   const SLOW_S = 1; // a frame, for who wants less motion
+  const GAP_MS = 3000; // after which what came before is no longer what came just before
   const LEFT = 42, RIGHT = 10, TOP = 10, AXIS = 24;
   // From nothing to strong: dark ground shines brighter, light ground gets darker, as paper does.
   const SHADES = {
@@ -29,6 +30,7 @@ const Spectrum = (canvas) => {
   let marks = [];
   let latest = null;
   let pending = null;
+  let pushedAt = 0;
   let drawn = 0; // frames so far: the time of the waterfall
   let pointer = null;
   let asked = false;
@@ -63,11 +65,14 @@ const Spectrum = (canvas) => {
   };
 
   const push = (frame) => {
-    if (!latest || latest.center !== frame.center || latest.span !== frame.span || past.width !== frame.peak.length) {
+    const now = Date.now();
+    const goesOn = latest && latest.center === frame.center && latest.span === frame.span;
+    if (!goesOn || past.width !== frame.peak.length || now - pushedAt > GAP_MS) {
       rows = [];
       marks = [];
       past.width = frame.peak.length;
     }
+    pushedAt = now;
     latest = frame;
     drawn += 1;
     past.getContext("2d").drawImage(past, 0, 1);
@@ -233,6 +238,11 @@ const Spectrum = (canvas) => {
     brush.strokeStyle = ink("line");
     brush.lineWidth = 1;
     brush.strokeRect(LEFT - 0.5, below - 0.5, across + 1, height - below);
+    brush.textAlign = "right";
+    brush.fillStyle = ink("quiet");
+    const pxPerS = ROW_PX / latest.s;
+    const apart = [5, 10, 30, 60].find((s) => s * pxPerS >= 36) || 120;
+    for (let s = apart; s * pxPerS < height - below - 4; s += apart) brush.fillText(`${s} s`, LEFT - 6, below + s * pxPerS);
     if (pointer !== null && pointer >= LEFT && pointer <= right) {
       brush.strokeStyle = ink("text");
       brush.beginPath();

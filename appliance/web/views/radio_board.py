@@ -5,7 +5,7 @@ A survey, a capture or a setting shows at once, all else every other second.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aiohttp import web
@@ -54,12 +54,17 @@ class Board:
         self._sections: dict[tuple[str, str, bool], Sections] = {}
         self._counts: dict[str, deque[tuple[float, int]]] = {}
         self._kept: dict[str, tuple[int, Sequence[Kept]]] = {}
+        self._asked: dict[str, Mapping[str, float]] = {}
         self._by_hand: dict[str, tuple[str, int]] = {}
         self._making = asyncio.Lock()
 
     def set_by(self, name: str, who: str) -> None:
         """Somebody has set a radio by hand just now."""
         self._by_hand[name] = (who, self._parts.store.clock.now())
+
+    def survey_asked(self, name: str, fields: Mapping[str, float]) -> None:
+        """Somebody began a survey by these fields, which the form shows from now on: it is often made again."""
+        self._asked[name] = fields
 
     def frame(self, name: str, number: int, frame: Spectrum) -> str:
         """A frame as it is sent."""
@@ -101,6 +106,7 @@ class Board:
             ByHand(by_hand[0], Times(self._parts.store.clock).at(by_hand[1])) if by_hand else None,
             await self._captures(name, controls) if may_act else (),
             may_act,
+            self._asked.get(name),
             trouble=trouble,
             now_ms=now_ms,
             now_text=now_text,

@@ -77,8 +77,13 @@ class _Page:
         return f"event: update\ndata: {text}\n\n".encode()
 
     async def _next_frame(self) -> str:
-        """The next frame, "" if none came in time; where none can come, once something changes."""
+        """The next frame, "" if none came in time; where none can come, once something changes.
+
+        What opens a stream does not wait: the page is live then.
+        """
         controls = self._controls
+        if not self._told:
+            return ""
         if controls is None:
             await asyncio.sleep(FRAME_S)
             return ""

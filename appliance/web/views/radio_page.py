@@ -91,7 +91,7 @@ class Setting:
     @property
     def decimals(self) -> int:
         """With how many decimals the centre is told in MHz without a loss."""
-        return 6 if self.now.center_hz % 1000 else 3
+        return max(3, _decimals(self.now.center_hz / 1e6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class SurveyPart:
-    """For _radio_survey.html. `state` is "" before the first; `usual` are the fields as they stand before typing."""
+    """For _radio_survey.html: how a survey is coming on, and what the last one found.
+
+    `state` is "" before the first; `usual` are the fields as they stand before typing, each with its decimals.
+    """
 
     state: str
     position: int
@@ -122,7 +125,7 @@ class SurveyPart:
     messages: int
     detail: str
     found: Sequence[Found]
-    usual: Mapping[str, float]
+    usual: Mapping[str, tuple[float, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +272,13 @@ def survey_of(controls: Controls | None, usual: Mapping[str, float]) -> SurveyPa
         messages=run.messages if run else 0,
         detail=run.detail if run else "",
         found=_found(found, here_hz),
-        usual=usual,
+        usual={name: (value, _decimals(value)) for name, value in usual.items()},
     )
+
+
+def _decimals(value: float) -> int:
+    """With how many decimals a frequency in MHz or a time in s is told without a loss."""
+    return next((digits for digits in range(6) if round(value, digits) == round(value, 6)), 6)
 
 
 def _found(found: Sequence[Surveyed], here_hz: int) -> list[Found]:
@@ -347,9 +355,10 @@ def page_of(
     by_hand: ByHand | None,
     kept: Sequence[Kept],
     may_act: bool,
+    asked: Mapping[str, float] | None = None,
     **more: Any,
 ) -> RadioPage:
-    """The page of a receiver as of now."""
+    """The page of a receiver as of now; `asked` are the fields of the last survey."""
     status = receiver.status
     setting = setting_of(receiver, controls, by_hand)
     rate_hz = status.sample_rate_hz if status and status.sample_rate_hz else USUAL.sample_rate_hz
@@ -365,7 +374,7 @@ def page_of(
         reached_by=reached_by(receiver.source),
         facts=facts,
         setting=setting,
-        survey=survey_of(controls, usual_survey(center_hz, rate_hz)),
+        survey=survey_of(controls, asked or usual_survey(center_hz, rate_hz)),
         captures=captures_of(controls, kept, rate_hz),
         busy=under_way(controls) if controls else "",
         may_act=may_act,

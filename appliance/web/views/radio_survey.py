@@ -14,6 +14,7 @@ from appliance.web.frame.guard import only, readers
 from appliance.web.openapi.tables import SURVEYED, columns
 from appliance.web.views.one_radio import Trouble, controls_of, note, number, receiver_of
 from appliance.web.views.radio import answer, ask
+from appliance.web.views.radio_board import BOARD
 from appliance.web.views.radio_page import LIMITS
 from appliance.web.views.radio_tuning import CENTER, MEGA
 
@@ -24,6 +25,7 @@ DWELL = "A number of seconds from %(low)s to %(high)s."
 TOO_LONG = "It would take longer than %(high)s minutes: take fewer centres, or less time at each."
 PHRASES = (ORDER, STEP, TOO_MANY, DWELL, TOO_LONG)
 PART = "survey"
+FIELDS = ("from", "to", "step", "dwell")
 COLUMNS = columns(SURVEYED)
 
 
@@ -40,6 +42,8 @@ async def begin(request: web.Request) -> web.Response:
         await controls.begin_survey(centers_hz, dwell_s)
         about = {"from_hz": centers_hz[0], "to_hz": centers_hz[-1], "centers": len(centers_hz), "dwell_s": dwell_s}
         note(request, "survey_begun", **about)
+        fields = {field: float(number(typed[field]) or 0) for field in FIELDS}
+        request.app[BOARD].survey_asked(receiver_of(request).name, fields)
 
     return await ask(request, PART, begin_it, typed)
 
