@@ -35,6 +35,9 @@ PICTURES = (
     ("keeping-phone.png", "system/keeping", PHONE, "light", "es-CL"),
     ("radio.png", "radio", DESKTOP, "light", "en-US"),
     ("radio-phone.png", "radio", PHONE, "dark", "es-CL"),
+    ("system.png", "system", DESKTOP, "light", "en-US"),
+    ("system-phone.png", "system", PHONE, "dark", "es-CL"),
+    ("log.png", "system/log", DESKTOP, "light", "en-US"),
     ("live-page-dark.png", "meters", DESKTOP, "dark", "es-CL"),
 )
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
