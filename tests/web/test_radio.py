@@ -202,6 +202,8 @@ async def test_frames_are_made_once_for_all(site: Site, process: Process, techni
     async with technician.get(url) as one, technician.get(url) as other:
         pages = [Events(one), Events(other)]
         await asyncio.gather(*(events.next("html") for events in pages))
+        while not process.told:
+            await asyncio.sleep(0.01)
         for n in (1, 2):
             process.controls.take(frame(n))
             told = [await events.next("frame") for events in pages]
