@@ -15,13 +15,36 @@ from appliance.errors import InputError
 from appliance.store.amend import amend
 from appliance.store.history import History
 from appliance.store.multiplier import MOST_DECIMALS, MOST_DIGITS, Compared, Sure, Verdict, dial, work_out
-from appliance.store.notes import DAY_MS, OF_METER, named, of_meter, refuse_beyond
+from appliance.store.notes import (
+    DAY_MS,
+    IN_ALL,
+    OF_METER,
+    OF_ONE,
+    REMOVE,
+    TODAY,
+    TOMORROW,
+    enough,
+    named,
+    of_meter,
+    refuse_beyond,
+)
 from appliance.store.people import Worked
 from appliance.store.rows import MeterKey
 from appliance.store.writer import Store
 
 # Of each meter the last ones are kept; so many a day and in all.
 KEPT_OF_METER, MOST_A_DAY, MOST_DIALS = 8, 500, 20_000
+UNHEARD, LATER = "the meter has not been heard yet", "Compare it once it has."
+REFUSALS = (
+    UNHEARD,
+    LATER,
+    REMOVE,
+    TOMORROW,
+    enough(MOST_A_DAY, TODAY),
+    enough(MOST_DIALS, OF_ONE),
+    enough(MOST_DIALS, IN_ALL),
+)
+"""All that a comparison may be refused by."""
 _COLUMNS = "number, at, who, shown, register, verdict, multiplier"
 
 
@@ -53,7 +76,7 @@ async def compare(store: Store, meter: MeterKey, who: str, typed: str) -> Verdic
     shown = dial(typed)
     heard = store.ledger.get(meter)
     if heard is None:
-        raise InputError("the meter has not been heard yet", "Compare it once it has.")
+        raise InputError(UNHEARD, LATER)
     register, now = heard.consumption, store.clock.now()
     day_ago = store.clock.timeline.stamp_at(store.clock.utc_ms(now) - DAY_MS)
     assignment = store.assigned.of(meter)

@@ -16,6 +16,14 @@ from appliance.store.writer import Store
 LONGEST_NOTE = 500
 MOST_OF_METER, MOST_A_DAY, MOST_NOTES = 50, 200, 5_000
 DAY_MS = 86_400_000
+# What a note is refused by, and what to do: the pages have these sentences in their languages.
+EMPTY, WRITE = "the note is empty", "Write something."
+LONG, SHORTEN = f"the note has more than {LONGEST_NOTE} characters", "Make it shorter, or two of it."
+UNSHOWN, ANEW = "the note has characters that cannot be shown", "Type it anew."
+GONE, RELOAD = "the note is not there any more", "Load the page again."
+OTHERS, WHOSE = "the note is somebody else's", "Only who wrote it can remove it."
+REMOVE, TOMORROW = "Remove some that are not needed any more.", "Go on tomorrow."
+OF_ONE, TODAY, IN_ALL = "about this meter", "in a day", "in all"
 OF_METER = "meter_id = ? AND protocol = ? AND simulated = ?"
 
 
@@ -65,9 +73,9 @@ async def remove_note(store: Store, number: int, who: str) -> None:
         question = "SELECT who, protocol, meter_id, simulated FROM note WHERE number = ?"
         rows = list(await writer.execute_fetchall(question, (number,)))
         if not rows:
-            raise InputError("the note is not there any more", "Load the page again.")
+            raise InputError(GONE, RELOAD)
         if rows[0][0] != who:
-            raise InputError("the note is somebody else's", "Only who wrote it can remove it.")
+            raise InputError(OTHERS, WHOSE)
         await writer.execute("DELETE FROM note WHERE number = ?", (number,))
         found.append(MeterKey(rows[0][1], rows[0][2], bool(rows[0][3])))
 
@@ -82,11 +90,11 @@ def clean(text: str) -> str:
     lines = [" ".join(line.split()) for line in text.strip().splitlines()]
     text = "\n".join(lines)
     if not text:
-        raise InputError("the note is empty", "Write something.")
+        raise InputError(EMPTY, WRITE)
     if len(text) > LONGEST_NOTE:
-        raise InputError(f"the note has more than {LONGEST_NOTE} characters", "Make it shorter, or two of it.")
+        raise InputError(LONG, SHORTEN)
     if not all(line.isprintable() for line in lines):
-        raise InputError("the note has characters that cannot be shown", "Type it anew.")
+        raise InputError(UNSHOWN, ANEW)
     return text
 
 
@@ -95,9 +103,9 @@ async def refuse_beyond(
 ) -> None:
     """Raises InputError when a meter, the last day or all have as many rows of a table as they may."""
     for where, values, bound, words, hint in (
-        (OF_METER, of_meter(meter), most[0], "about this meter", "Remove some that are not needed any more."),
-        ("at >= ?", (day_ago,), most[1], "in a day", "Go on tomorrow."),
-        ("true", (), most[2], "in all", "Remove some that are not needed any more."),
+        (OF_METER, of_meter(meter), most[0], OF_ONE, REMOVE),
+        ("at >= ?", (day_ago,), most[1], TODAY, TOMORROW),
+        ("true", (), most[2], IN_ALL, REMOVE),
     ):
         # Of those of a day the last ones are counted: they are the last by number, too.
         question = f"SELECT count(*) FROM (SELECT at FROM {table} ORDER BY number DESC LIMIT {bound}) WHERE {where}"
@@ -105,9 +113,25 @@ async def refuse_beyond(
             question = f"SELECT count(*) FROM {table} WHERE {where}"
         ((count,),) = await writer.execute_fetchall(question, values)
         if count >= bound:
-            raise InputError(f"there are {bound} {words} already", hint)
+            raise InputError(enough(bound, words), hint)
+
+
+def enough(bound: int, where: str) -> str:
+    """Why no more is taken.
+
+    >>> enough(50, OF_ONE)
+    'there are 50 about this meter already'
+    """
+    return f"there are {bound} {where} already"
 
 
 def named(meter: MeterKey) -> dict[str, object]:
     """A meter in the detail of an event: it may be one that was never heard."""
     return {"protocol": meter.protocol, "meter_id": meter.meter_id, "simulated": meter.simulated}
+
+
+REFUSALS = (
+    *(EMPTY, WRITE, LONG, SHORTEN, UNSHOWN, ANEW, GONE, RELOAD, OTHERS, WHOSE, REMOVE, TOMORROW),
+    *map(enough, (MOST_OF_METER, MOST_A_DAY, MOST_NOTES), (OF_ONE, TODAY, IN_ALL)),
+)
+"""All that may be said of it."""

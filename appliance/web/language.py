@@ -2,6 +2,7 @@
 
 from appliance.errors import NotDelivered, StoreError
 from appliance.model import REFUSALS
+from appliance.store import dials, notes
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
 from appliance.support.contents import CONTENTS, NOT_IN_IT
@@ -23,6 +24,7 @@ DYNAMIC = (
     *(FULL, OVER),
     *(words for words in IN_WORDS.values() if words),
     *TEXTS,
+    *dict.fromkeys((*notes.REFUSALS, *dials.REFUSALS)),
     *ASSIGNED.values(),
     *(words for words, _ in SORTS.values()),
     *("electric", "gas", "water", "unknown"),

@@ -11,6 +11,8 @@ import aiohttp
 import pytest
 
 from appliance.assignment import Assignment
+from appliance.errors import StoreError
+from appliance.store import notes
 from appliance.store.assigned import Assigned
 from appliance.web.openapi.description import MOST_MS
 from appliance.web.openapi.tables import columns
@@ -280,3 +282,17 @@ async def test_a_meter_that_is_assigned_and_was_never_heard_has_a_page(site: Sit
     site.store.assigned = Assigned(1, 1, listed)
     told = json.loads((await get(site, "/api/v1/meters/any/90"))[1])
     assert (told["protocol"], told["register"]) == ("scm", 31160)
+
+
+async def test_what_is_refused_is_said_in_the_language_of_the_page(kept: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise StoreError("the note cannot be kept: the card is full")
+
+    cookies = kept.logs_in()
+    _, page = await post(kept, f"{METER}/notes?lang=es", {"text": " "}, cookies)
+    assert "La nota está vacía." in page
+    monkeypatch.setattr(notes, "add_note", full)
+    answer, page = await post(kept, f"{METER}/notes?lang=es", {"text": "Muerde el perro."}, cookies)
+    assert answer.status == 409
+    assert "La tarjeta no lo recibe ahora." in page
+    assert "Muerde el perro." in page

@@ -113,12 +113,16 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What was refused: in `part` "note" or "dial", as "dial" for what is none, else in `words`; and what was typed."""
+    """What was refused: in `part` "note" or "dial", as "dial" for what is none, else in `words`; and what was typed.
+
+    `is_card`: the card did not take it, for the reason that the words say.
+    """
 
     part: str = ""
     words: str = ""
     hint: str = ""
     typed: str = ""
+    is_card: bool = False
 
 
 @dataclass(frozen=True, slots=True)

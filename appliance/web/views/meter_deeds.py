@@ -69,7 +69,7 @@ async def forget(request: web.Request) -> web.Response:
 
 
 def _trouble(part: str, fault: ApplianceError, typed: str = "") -> Trouble:
-    return Trouble(part, str(fault), fault.hint, typed)
+    return Trouble(part, str(fault), fault.hint, typed, isinstance(fault, StoreError))
 
 
 def _back(meter: Meter, place: str) -> web.Response:
