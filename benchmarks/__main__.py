@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import asking, ingest, month, offline, rate, scenes, site, size, wire, writing
+from benchmarks import asking, browsers, ingest, month, offline, rate, scenes, site, size, wire, writing
 from benchmarks.conservation import campaign as conservation
 from benchmarks.conservation.check import Lost
 from benchmarks.cost import peak_memory_mb, processor_ratio
@@ -211,11 +211,15 @@ def pages(arguments: argparse.Namespace) -> list[Row]:
     asked = site.measure(quick=arguments.quick)
     years = "60 days" if arguments.quick else "two years"
     heaviest_kb = max(page.with_files_kb for page in asked.values())
+    alone, watched = browsers.measure(quick=arguments.quick)
+    heard = 100 * watched.messages_per_s / alone.messages_per_s
     return [
         Row("first page of the site", "ms", 100, 50, asked["overview"].first_ms),
         Row(f"slowest page of the site on {years}, first", "ms", 200, 100, max(one.first_ms for one in asked.values())),
         Row("the same, again", "ms", 200, 50, max(one.again_ms for one in asked.values())),
         Row("heaviest page with all it loads", "kB", 150, 75, heaviest_kb),
+        Row("samples lost with 50 browsers", "", 0, 0, watched.dropped_samples),
+        Row("messages heard with 50 browsers, against none", "%", 98, 99, heard, at_least=True),
     ]
 
 
