@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -9,13 +10,20 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.assignment import Assignment
+from appliance.errors import InputError
 from appliance.store.assigned import Assigned
 from appliance.store.ledger import Meter
+from appliance.store.multiplier import dial
 from appliance.store.rows import MeterKey
 from appliance.web.site import serving
-from tests.web.conftest import Site, served
+from appliance.web.views.find_dial import understood
+from appliance.web.views.find_load import LEAST_W, MOST_W, power_of
+from tests.machine import FREE, Machine
+from tests.web.conftest import TEN_YEARS_MS, Site, served
 from tests.web.pages import get
 from tests.web.test_events import Stream
 
@@ -342,6 +350,42 @@ async def test_how_a_load_goes_on_is_told(street: Site) -> None:
         assert "70000001" in told["html"]
     for query in ("", "?on=x", "?on=99999999999999999999", "?on=5&off=x"):
         assert (await get(street, f"/find/load/events{query}"))[0].status == 404
+
+
+async def test_a_load_while_the_clock_is_set(tmp_path: Path) -> None:
+    """When it was switched is kept by what the machine counts, whatever its clock said then."""
+    machine = Machine(system_off_ms=-TEN_YEARS_MS, kernel=FREE)
+    async with served(Site(tmp_path, machine)) as site:
+        for five in range(12):
+            site.hear(ID, consumption=100 + five)
+            site.pass_time(300)
+        await site.keep()
+        begun = (await get(site, "/find/load?on=now"))[0].headers["Location"]
+        site.pass_time(600)
+        machine.set_clock()
+        site.store.clock.poll()
+        site.pass_time(300)
+        site.hear(ID, consumption=100 + 12 + 50)
+        await site.keep()
+        text = await page(site, begun)
+        assert re.search("Switched on, ago</dt><dd[^>]*><time[^>]*>15 min", text)
+        assert "This one stands out" in text
+
+
+@given(st.text(alphabet="0123456789.,  kKwWhm³3-eé\n\x00", max_size=60) | st.text(max_size=60))
+def test_whatever_is_typed_of_a_dial_is_understood_or_refused(typed: str) -> None:
+    try:
+        digits, unit = understood(typed)
+    except InputError:
+        return
+    assert dial(digits).unit == 10 ** (6 - len(digits.partition(".")[2]))
+    assert unit in ("", "kwh", "m")
+
+
+@given(st.text(alphabet="0123456789.,  kKwW-e", max_size=30) | st.text(max_size=60))
+def test_whatever_is_typed_of_a_power_is_one_or_none(typed: str) -> None:
+    power_w = power_of(typed)
+    assert power_w is None or LEAST_W <= power_w <= MOST_W
 
 
 @pytest.mark.parametrize("power", ["much", "-5", "0", "5", "1000001", "1e3", "2000 V", EVIL, "9" * 4000])

@@ -50,7 +50,8 @@ class Load:
     def address(self, **changed: int | None) -> str:
         """The page of this load, with something changed."""
         said = {"power": self.power_w, "on": self.on, "off": self.off} | changed
-        return f"/find/load?{urlencode({name: value for name, value in said.items() if value is not None})}"
+        query = urlencode({name: value for name, value in said.items() if value is not None})
+        return f"/find/load?{query}" if query else "/find/load"
 
     @property
     def query(self) -> str:
