@@ -25,6 +25,8 @@ PICTURES = (
     ("overview-phone.png", "", PHONE, "dark", "es-CL"),
     ("delivery.png", "delivery", DESKTOP, "light", "en-US"),
     ("delivery-phone.png", "delivery", PHONE, "light", "es-CL"),
+    ("set-up.png", "set-up", DESKTOP, "light", "en-US"),
+    ("set-up-phone.png", "set-up", PHONE, "light", "es-CL"),
     ("live-page.png", "meters", DESKTOP, "light", "en-US"),
     ("live-page-phone.png", "meters", PHONE, "light", "en-US"),
     ("find.png", "find", DESKTOP, "light", "en-US"),
