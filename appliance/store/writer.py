@@ -184,9 +184,10 @@ class Store:
         if trouble := await self.commit():
             lost = self.ledger.pending_readings
             log.error("store=%s lost=%d readings not saved: %s", self.directory, lost, trouble)
-        await self.disconnect()
+        # Readers first: only a connection that can write puts the logs away when it is the last one.
         await asyncio.get_running_loop().run_in_executor(self._readers, self.history.close)
         self._readers.shutdown()
+        await self.disconnect()
 
     def status(self) -> StoreStatus:
         """How the store is now; the bytes as of the last upkeep."""
