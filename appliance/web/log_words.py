@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from appliance.store.accounts import CONSOLE
 from appliance.store.event_log import Logged
 from appliance.store.schema import PHRASES
 from appliance.web import zone
 from appliance.web.frame.language import catalogue
-from appliance.web.frame.rendering import count, span
+from appliance.web.frame.rendering import count, day, span
 from appliance.web.parts import PACKAGE
 
 # By group: how it is called, and the kinds that belong to it.
@@ -108,11 +109,13 @@ LEFT_OUT = {
     "readings": "readings, but for one a day",
 }
 AUTOMATIC = "automatic"
+# As the log-in calls whoever comes from no network.
+HERE = "this machine"
 OFF, UNBOUNDED = "off by at most %(time)s", "off by nobody knows how much"
 DYNAMIC = (
     *(label for label, _ in GROUPS.values()),
     *(*KINDS.values(), *CHANGES.values(), UNKNOWN),
-    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), OFF, UNBOUNDED, AUTOMATIC),
+    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), OFF, UNBOUNDED, AUTOMATIC, HERE, CONSOLE),
 )
 LONGEST = 200
 DASH = "–"
@@ -133,7 +136,7 @@ def tell(event: Logged, language: str) -> str:
     sentence = KINDS.get(event.kind, UNKNOWN)
     if event.kind == "changed":
         sentence = CHANGES.get(_plain(event.detail.get("what")), sentence)
-    return say(sentence) % _fields(event, say, "," if language == "es" else ".")
+    return say(sentence) % _fields(event, say, language)
 
 
 def group_of(kind: str) -> str:
@@ -141,20 +144,21 @@ def group_of(kind: str) -> str:
     return next((name for name, (_, kinds) in GROUPS.items() if kind in kinds), "")
 
 
-def _fields(event: Logged, say: Callable[[str], str], point: str) -> _Fields:
-    detail = event.detail
+def _fields(event: Logged, say: Callable[[str], str], language: str) -> _Fields:
+    detail, point = event.detail, "," if language == "es" else "."
     fields = _Fields({name: _plain(value) for name, value in detail.items() if _plain(value)})
     fields["kind"] = _plain(event.kind)
     fields |= {
-        "address": fields["from"],
+        "address": say(fields["from"]) if fields["from"] == HERE else fields["from"],
+        "who": say(CONSOLE) if fields["who"] == CONSOLE else fields["who"],
         "source": say(CONFIRMED.get(fields["source"], CONFIRMED["estimate"])),
         "copied": say(COPIED.get(fields["from"], DASH)),
         "left_out": say(LEFT_OUT.get(fields["left_out"], DASH)),
         "off": _off(detail.get("uncertainty_ms"), say, point),
         "moved": _moved(detail.get("moved_ms"), point),
         "system_moved": _moved(detail.get("system_moved_ms"), point),
-        "from": _day(detail.get("from_utc_ms")),
-        "to": _day(detail.get("to_utc_ms")),
+        "from": _day(detail.get("from_utc_ms"), language),
+        "to": _day(detail.get("to_utc_ms"), language),
         "what": fields["what"].replace("_", " "),
         "center": _measure(detail.get("center_hz"), 1e-6, "MHz", point),
         "gain": say(AUTOMATIC) if detail.get("gain_db") is None else _measure(detail.get("gain_db"), 1, "dB", point),
@@ -207,7 +211,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _YEAR_2200_MS
 
 
-def _day(utc_ms: Any) -> str:
+def _day(utc_ms: Any, language: str) -> str:
     if not _is_number(utc_ms) or utc_ms < 0:
         return DASH
-    return zone.written(datetime.fromtimestamp(utc_ms / 1000, UTC), day_only=True)
+    return day(zone.written(datetime.fromtimestamp(utc_ms / 1000, UTC), day_only=True), language)

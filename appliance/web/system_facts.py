@@ -105,7 +105,9 @@ class ClockFacts:
 
     now_ms: int
     stamp: int
-    local: str
+    day: str
+    time: str
+    is_rough: bool
     zone: str
     zones: Sequence[str]
     source: str
@@ -176,7 +178,9 @@ def part_rows(parts: Parts, say: Callable[[str], str], language: str) -> list[Pa
 def card_facts(parts: Parts, known: Wear | None) -> CardFacts:
     """Room and wear of the card."""
     storage = parts.storage
-    percent = min(100, round(100 * storage.bytes_used / storage.bytes_budget)) if storage and storage.bytes_budget else 0
+    percent = (
+        min(100, round(100 * storage.bytes_used / storage.bytes_budget)) if storage and storage.bytes_budget else 0
+    )
     pace = growth_bytes_a_day(parts.store.segments, parts.store.clock.timeline)
     left = max(0, storage.bytes_budget - storage.bytes_used) if storage else 0
     oldest_ms = storage.oldest_utc_ms if storage else None
@@ -203,7 +207,9 @@ def clock_facts(parts: Parts, times: Times) -> ClockFacts:
     return ClockFacts(
         now_ms=moment.utc_ms,
         stamp=clock.now(),
-        local=f"{'' if times.doubt is None else '≈ '}{local:%Y-%m-%d %H:%M:%S}{zone.offset(local)}",
+        day=f"{local:%Y-%m-%d}",
+        time=f"{local:%H:%M:%S}{zone.offset(local)}",
+        is_rough=times.doubt is not None,
         zone=zone.name(),
         zones=tuple(dict.fromkeys((zone.name(), *ZONES))),
         source=moment.source,
@@ -212,4 +218,3 @@ def clock_facts(parts: Parts, times: Times) -> ClockFacts:
         told=None if last_ms is None else times.at(stamp(clock.boot, last_ms)),
         is_held=moment.source in TRUSTED_MORE,
     )
-

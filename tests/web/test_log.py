@@ -120,6 +120,16 @@ def test_whatever_is_told_of_a_kind_is_told_in_one_line(language: str) -> None:
             "Algo que esta versión no sabe contar: moved_house.",
         ),
         (
+            event("history_dropped", from_utc_ms=1_770_000_000_000, to_utc_ms=1_780_000_000_000),
+            "To make room, the history from 2\xa0Feb\xa02026 to 28\xa0May\xa02026 was deleted.",
+            "Para hacer espacio, se borró la historia del 2\xa0feb\xa02026 al 28\xa0may\xa02026.",
+        ),
+        (
+            event("logged_in", **{"who": "console", "from": "this machine"}),
+            "console logged in, from this machine.",
+            "la consola entró, desde esta máquina.",
+        ),
+        (
             event("segment_damaged", readings=7, saved={"reading": 5}),
             "A file of the history with 7 readings was damaged. Saved of them: 5.",
             "Se dañó un archivo de la historia con 7 lecturas. Se salvaron: 5.",
@@ -175,7 +185,7 @@ async def test_the_latest_first_with_who_and_when(site: Site) -> None:
     assert '<a href="/meters/scm/60243827">60243827</a>' in page
     assert "/meters/scm/7" not in page
     assert "<b>ana" not in page
-    assert "<span>2026-03-01</span> <span>12:01:00 UTC</span>" in page
+    assert "<span>1\N{NO-BREAK SPACE}Mar\N{NO-BREAK SPACE}2026</span> <span>12:01:00 UTC</span>" in page
     assert "As of" in page
 
 

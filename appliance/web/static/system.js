@@ -41,14 +41,21 @@
     difference.textContent = text.replace("{time}", length(Math.abs(ahead)));
   };
 
-  const written = (ms, zone) =>
-    new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone: zone }).format(new Date(ms));
+  // As the server writes it.
+  const months = own.dataset.months.split(" ");
+  const digits = { dateStyle: "short", timeStyle: "medium", timeZone: own.dataset.zone };
+  const iso = new Intl.DateTimeFormat("sv-SE", digits);
+  const written = (ms) => {
+    const [date, time] = iso.format(new Date(ms)).split(" ");
+    const [year, month, day] = date.split("-").map(Number);
+    return `${day}\u00a0${months[month - 1]}\u00a0${year} ${time}`;
+  };
   const tail = own.textContent.match(/ UTC\S*$/)[0];
   const head = own.textContent.startsWith("≈") ? "≈ " : "";
   const tick = () => {
     const now = Date.now();
-    own.textContent = `${head}${written(now - ahead, own.dataset.zone)}${tail}`;
-    document.getElementById("phone-time").textContent = `${written(now, own.dataset.zone)}${tail}`;
+    own.textContent = `${head}${written(now - ahead)}${tail}`;
+    document.getElementById("phone-time").textContent = `${written(now)}${tail}`;
   };
 
   form.addEventListener("submit", async (event) => {
