@@ -37,6 +37,7 @@ from appliance.web.views.keeping_backup import UNDER_WAY
 from appliance.web.views.metrics import REGISTRY, registry
 from appliance.web.views.radio_board import BOARD, Board
 from appliance.web.views.sparks import SPARKS, Sparks
+from appliance.web.views.support import BUNDLING
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def build(parts: Parts, https_port: Callable[[], int]) -> web.Application:
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()
     app[SETTING_UP] = SettingUp(parts)
-    app[UNDER_WAY] = asyncio.Lock()
+    app[UNDER_WAY], app[BUNDLING] = asyncio.Lock(), asyncio.Lock()
     app[BOARD] = Board(parts)
     app[REGISTRY] = registry(parts)
     app.add_routes(HALTED_ROUTES if parts.halted else ROUTES)

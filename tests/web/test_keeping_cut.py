@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.test_app import Appliance, Start, start
 
@@ -86,3 +87,28 @@ async def test_the_power_goes(start: Start, tmp_path: Path) -> None:
     assert (data / "ballast").exists()
     assert len(list(data.glob("replaced-*"))) == 1
     assert await last.end(signal.SIGTERM) == 0
+
+
+async def test_a_stop_does_not_wait_for_either(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops the program while a backup goes out or comes in has no copies or halves left behind."""
+    data, copies = tmp_path / "data", tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setenv("TMPDIR", str(copies))
+    appliance = await start(meters=5, web=WEB)
+    async with await client_of(appliance) as client:
+        # More than what the sockets between the two hold.
+        (data / "ballast").write_bytes(bytes(16 << 20))
+        form = {"passphrase": SECRET, "again": SECRET}
+        path = appliance.url + "system/keeping/backup"
+        async with client.post(path, data=form) as answer:
+            file = await answer.read()
+        uploading = asyncio.create_task(brought(client, appliance, file, asyncio.Event()))
+        async with client.post(path, data=form) as answer:
+            assert answer.status == 200
+            await until(lambda: len(list(copies.iterdir())) == 1)
+            await until((data / "handover" / "restore.part" / "catalogue.db").exists)
+            assert await appliance.end(signal.SIGTERM) == 0
+        await asyncio.gather(uploading, return_exceptions=True)
+    assert list(copies.iterdir()) == []
+    assert list((data / "handover").iterdir()) == []
+    assert not list(data.rglob("*-wal"))

@@ -1,5 +1,6 @@
 """The bundle for support: all that it says is in it is, and nothing that is secret, wherever it may have stood."""
 
+import asyncio
 import io
 import json
 import logging
@@ -162,6 +163,13 @@ async def bundle(made: Kept) -> tuple[bytes, str]:
 async def test_what_is_in_it_and_what_is_not(tmp_path: Path) -> None:
     async with hiding(tmp_path) as made:
         noted = recorded(made.store)
+        async with aiohttp.ClientSession(cookies=made.cookies, headers={"Origin": made.url}) as client:
+            path = f"{made.url}/system/keeping/support"
+            both = await asyncio.gather(client.post(path), client.post(path))
+            assert sorted(answer.status for answer in both) == [200, 409]
+            (refused,) = [answer for answer in both if answer.status == 409]
+            assert "being put together already" in await refused.text()
+        noted.clear()
         content, disposition = await bundle(made)
         secrets = made.secrets
     assert re.fullmatch(r'attachment; filename="calle-alvarez-12-[\d-]+-support\.zip"', disposition)

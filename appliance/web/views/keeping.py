@@ -32,6 +32,7 @@ TROUBLES = {
     ),
     "differ": ("The two passphrases differ.", "Type the same twice."),
     "busy": ("A backup is being downloaded already.", "Wait until that one has ended, then try again."),
+    "bundling": ("A bundle is being put together already.", AGAIN),
     "no room": (
         "There is no room for the copies that are needed while a backup is made.",
         "Some ten megabytes must be free where the system keeps temporary files.",

@@ -13,16 +13,17 @@ from appliance.web.parts import PARTS
 from appliance.web.sending import as_file_name, attachment
 from appliance.web.support_files import files, secrets
 from appliance.web.views.keeping import Trouble, page
-from appliance.web.views.keeping_backup import UNDER_WAY
+
+BUNDLING = web.AppKey("BUNDLING", asyncio.Lock)
 
 
 @only(TECHNICIAN)
 async def download(request: web.Request) -> web.Response:
     """What tells of the appliance's state, as one file without anything secret."""
-    parts, under_way = request.app[PARTS], request.app[UNDER_WAY]
-    if under_way.locked():
-        return await page(request, Trouble("support", "busy"), 409)
-    async with under_way:
+    parts, bundling = request.app[PARTS], request.app[BUNDLING]
+    if bundling.locked():
+        return await page(request, Trouble("support", "bundling"), 409)
+    async with bundling:
         known = await secrets(parts)
         found = await files(parts, request.app[GLANCES])
         made = f"{parts.times.now:%Y-%m-%d %H:%M} UTC"
