@@ -37,7 +37,6 @@ LOADED = (
     "/find",
     "/delivery",
     "/system",
-    "/system/log",
     "/api/v1/meters.json",
 )
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -49,7 +49,6 @@ def pages(made: Made) -> dict[str, str]:
         "radio": "/radio",
         "delivery": "/delivery",
         "system": "/system",
-        "log": "/system/log",
         "meter": one,
         "meter's readings": f"{one}/readings",
         "chart of a day": f"{chart}?from={end - DAY_MS}&to={end}",
