@@ -32,6 +32,7 @@
   const take = (told) => {
     if (told.frame && picture && !paused) {
       framedAt = Date.now();
+      canvas.classList.remove("waiting");
       picture.take(told.frame);
       readout.textContent = picture.pointed();
     }
