@@ -180,7 +180,7 @@ EVENT = thing(
         "number": whole("The event's place, by which the page after it is asked for."),
         "time": time("When it happened."),
         "is_estimate": estimate("time"),
-        "kind": choice("What happened.", *get_args(EventKind)),
+        "kind": text(f"What happened: {', '.join(get_args(EventKind))}; or what another version has written."),
         "protocol": maybe(text("Of the meter that it is about; null if it is about none.")),
         "meter_id": maybe(whole("The meter's ID.")),
         "simulated": maybe(yes("Whether that meter is made up.")),
