@@ -153,6 +153,7 @@ async def test_everybody_can_read_it(browser: Any, tmp_path: Path, lang: str) ->
     await everything(made)
     async with set_up(tmp_path) as site:
         site.pi = made.pi
+        await site.keep()
         tab = await opened(browser, site, f"/set-up?lang={lang}")
         await tab.page.locator("#account").fill("a" * 40)
         await tab.page.locator("#people ~ form button").click()
