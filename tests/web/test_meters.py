@@ -107,8 +107,8 @@ async def test_quantities_are_in_the_unit_of_what_is_billed(site: Site) -> None:
     await street(site)
     rows = {row[0].split()[0]: row for row in Cells((await get(site, "/meters?lang=es"))[1]).rows[1:]}
     assert rows["60"][2].split() == ["311,60", "kWh"]
-    assert rows["70"][2].split() == ["31160", "m³"]
-    assert rows["80"][2] == "31170"
+    assert rows["70"][2].split(" ") == ["31\N{NARROW NO-BREAK SPACE}160", "m³"]
+    assert rows["80"][2] == "31\N{NARROW NO-BREAK SPACE}170"
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
@@ -130,7 +130,7 @@ async def test_names_from_outside_do_nothing(site: Site) -> None:
     assign(site, m60=(EVIL, "=1+1", "1"), m90=(EVIL, EVIL, "1"))
     _, page = await get(site, "/meters")
     assert "<script>alert" not in page
-    assert "49" not in page.partition("<main")[2]
+    assert "49%s" not in page
     text = (await get(site, "/api/v1/meters.csv"))[1]
     assert "'=1+1" in text
     _, page = await get(site, "/meters?q=%22%3E%3Cscript%3Ealert(1)")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,12 @@ from appliance.web.frame.static import address
 
 # Groups of three digits, as the SI writes them in every language; the space does not break.
 GROUP = "\N{NARROW NO-BREAK SPACE}"
+HARD_SPACE = "\N{NO-BREAK SPACE}"
+# As CLDR abbreviates them, and so the charts.
+MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,8 @@ def environment(package: str, language: str) -> jinja2.Environment:
         "translated": texts.gettext,
         "count": count,
         "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
-        "decimal": lambda value, digits: f"{value:.{digits}f}".replace(".", point).replace("-", "−"),
+        "decimal": partial(decimal, point=point),
+        "day": partial(day, language=language),
     }
     env.filters["size"] = partial(size, point=point)
     env.globals |= {"static": partial(address, package), "language": language}
@@ -121,6 +129,30 @@ def count(value: int) -> str:
     ('1234', '1 234 567')
     """
     return f"{value:,}".replace(",", GROUP) if value >= 10_000 else str(value)
+
+
+def decimal(value: float | Decimal, digits: int, point: str = ".") -> str:
+    """A number with so many decimals, grouped as `count` does.
+
+    >>> decimal(Decimal("-1234567.891"), 2, ",").replace(GROUP, " "), decimal(0.5, 1)
+    ('−1 234 567,89', '0.5')
+    """
+    whole, _, rest = f"{abs(value):.{digits}f}".partition(".")
+    sign = "−" if value < 0 else ""
+    return f"{sign}{count(int(whole))}{point if rest else ''}{rest}"
+
+
+def day(text: str, language: str) -> str:
+    """A day or a month of ISO 8601 as people write it; it does not break.
+
+    >>> [day(text, "es").replace(HARD_SPACE, " ") for text in ("2026-03-02", "2026-12", "")]
+    ['2 mar 2026', 'dic 2026', '']
+    """
+    year, _, rest = text.partition("-")
+    month, _, of_month = rest.partition("-")
+    if not month:
+        return text
+    return HARD_SPACE.join([*([str(int(of_month))] if of_month else []), MONTHS[language][int(month) - 1], year])
 
 
 def size(count: float, point: str = ".") -> str:
