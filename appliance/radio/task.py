@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import os
-import shlex
 import signal
 import sys
 from collections import Counter
@@ -82,7 +81,8 @@ class Radio:
         receiver = self._receiver
         return ReceiverState(
             name=receiver.name,
-            source=shlex.join(receiver.command) if receiver.command else receiver.source,
+            # Its arguments may hold a password, and health is told to everybody.
+            source=Path(receiver.command[0]).name if receiver.command else receiver.source,
             simulated=self.simulated,
             state=self._state,
             reason=self._reason,

@@ -31,11 +31,11 @@ STREAMS = web.AppKey("STREAMS", Streams)
 
 
 async def stream(
-    request: web.Request, event: Callable[[float], Awaitable[bytes]], interval_s: float = INTERVAL_S
+    request: web.Request, event: Callable[[float], Awaitable[bytes]], interval_s: float | None = None
 ) -> web.StreamResponse:
     """Send what `event` gives for the time of the loop, in s, until the page leaves, is logged out, or the site stops.
 
-    It is asked every `interval_s`, and gives nothing where there is nothing to tell. Raises HTTPException when there
+    It is asked every `interval_s` (a second if nothing is said), and gives nothing where there is nothing to tell. Raises HTTPException when there
     are too many streams.
     """
     streams = request.app[STREAMS]
@@ -56,7 +56,7 @@ async def stream(
             if told := await event(loop.time()):
                 async with asyncio.timeout(WRITE_TIMEOUT_S):
                     await response.write(told)
-            await _pause(streams.closing, interval_s)
+            await _pause(streams.closing, INTERVAL_S if interval_s is None else interval_s)
     except (ConnectionError, TimeoutError):
         # The page left, or no longer reads.
         pass
