@@ -8,6 +8,7 @@ looking with the picture paused is not looking.
 import asyncio
 import json
 import socket
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -51,7 +52,9 @@ class _Page:
         self._stuck_since_s: float | None = None
         self.stuck = False
         if request.transport is not None and (under := request.transport.get_extra_info("socket")) is not None:
-            under.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+            # One that has left meanwhile is found by the first write.
+            with suppress(OSError):
+                under.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     async def event(self, now_s: float) -> bytes:
         """The next event, empty if there is nothing to tell or no room for it.
