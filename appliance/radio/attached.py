@@ -1,4 +1,4 @@
-"""Which dongles the kernel lists on USB, and what to do when one cannot be used: without the driver, and without rights.
+"""Which dongles the kernel lists on USB, and what to do about one that cannot be used; needs no driver and no rights.
 
 Source: the kernel's sysfs-bus-usb.
 """

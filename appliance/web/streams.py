@@ -35,8 +35,8 @@ async def stream(
 ) -> web.StreamResponse:
     """Send what `event` gives for the time of the loop, in s, until the page leaves, is logged out, or the site stops.
 
-    It is asked every `interval_s` (a second if nothing is said), and gives nothing where there is nothing to tell. Raises HTTPException when there
-    are too many streams.
+    It is asked every `interval_s`, by default a second, and gives nothing where there is nothing to tell. Raises
+    HTTPException when there are too many streams.
     """
     streams = request.app[STREAMS]
     if streams.open >= MAX_STREAMS:
