@@ -111,6 +111,7 @@ MAY_IMPORT = {
         "appliance.radio.captures",
         "appliance.radio.attached",
         "appliance.lasting",
+        "appliance.settings",
         "appliance.wireless",
         "appliance.account",
         "appliance.archive",
