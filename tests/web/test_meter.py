@@ -272,7 +272,7 @@ async def test_a_meter_that_is_assigned_and_was_never_heard_has_a_page(site: Sit
         assert f'href="{path}"' in page
         answer, shown = await get(site, path)
         assert answer.status == 200
-        assert "Assigned and never heard" in shown
+        assert "Not heard yet" in shown
         assert "<script>alert" not in shown
     assert (await get(site, "/meters/scm/90-simulated"))[0].status == 404
     site.hear(90)
