@@ -91,8 +91,8 @@ CHANGES = {
     "backup_restored": "%(who)s brought a backup back.",
     "support_downloaded": "%(who)s downloaded the bundle for support.",
     "clock_told": "%(who)s told the time, %(off)s. Times moved by %(moved)s.",
-    "program_restarted": "%(who)s started the program anew.",
-    "machine_restarted": "%(who)s started the machine anew.",
+    "program_restarted": "%(who)s restarted the program.",
+    "machine_restarted": "%(who)s restarted the machine.",
 }
 UNKNOWN = "Something that this version cannot tell: %(kind)s."
 CONFIRMED = {

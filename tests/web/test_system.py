@@ -314,10 +314,10 @@ async def test_the_program_is_started_anew_after_a_question(tmp_path: Path, monk
     async with box(tmp_path, Told()) as site:
         noted = recorded(site.store)
         _, page = await ask(site, "/system/restart/program")
-        assert "Start the program anew?" in page
+        assert "Restart the program?" in page
         assert (site.begun, noted) == (0, [])
         answer, page = await ask(site, "/system/restart/program", {})
-        assert (answer.status, "The program starts anew" in page) == (200, True)
+        assert (answer.status, "The program restarts" in page) == (200, True)
         async with asyncio.timeout(10):
             while not site.begun:
                 await asyncio.sleep(0.01)
@@ -329,9 +329,9 @@ async def test_the_machine_is_started_anew_where_that_can_be(tmp_path: Path) -> 
     async with box(tmp_path, systemd(pi, 'echo "$@" > "$0.asked"')) as site:
         noted = recorded(site.store)
         assert 'href="/system/restart/machine"' in (await ask(site))[1]
-        assert "Start the machine anew?" in (await ask(site, "/system/restart/machine"))[1]
+        assert "Restart the machine?" in (await ask(site, "/system/restart/machine"))[1]
         _, page = await ask(site, "/system/restart/machine", {})
-        assert "The machine starts anew" in page
+        assert "The machine restarts" in page
         assert "reboot" in (pi.root / "systemctl.asked").read_text()
         assert noted == [("changed", {"who": "ana", "what": "machine_restarted"})]
         assert site.begun == 0

@@ -96,9 +96,9 @@ async def test_without_javascript_the_time_is_typed(browser: Any, tmp_path: Path
         await tab.page.get_by_role("button", name="Take it").click()
         await tab.page.get_by_text("The time has been taken.").wait_for()
         assert abs(site.store.clock.utc_ms(site.store.clock.now()) - site.machine.utc_ms) < 120_000
-        await tab.page.get_by_role("link", name="Start the program anew").click()
-        await tab.page.get_by_role("button", name="Start anew").click()
-        await tab.page.get_by_role("heading", name="The program starts anew").wait_for()
+        await tab.page.get_by_role("link", name="Restart the program").click()
+        await tab.page.get_by_role("button", name="Restart").click()
+        await tab.page.get_by_role("heading", name="The program restarts").wait_for()
         await tab.page.get_by_role("main").get_by_role("link", name="To the system").click()
         await tab.page.get_by_role("heading", name="System", exact=True).wait_for()
         await tab.page.context.close()
@@ -117,8 +117,8 @@ async def test_the_program_starts_anew_and_the_page_comes_back(browser: Any, sta
     await tab.page.get_by_label("Password").fill("four words do not rhyme")
     await tab.page.get_by_role("button", name="Log in").click()
     await tab.page.get_by_role("link", name="Leave it").click()
-    await tab.page.get_by_role("link", name="Start the program anew").click()
-    await tab.page.get_by_role("button", name="Start anew").click()
+    await tab.page.get_by_role("link", name="Restart the program").click()
+    await tab.page.get_by_role("button", name="Restart").click()
     await tab.page.get_by_text("This page goes on by itself").wait_for()
     await tab.page.locator("#log").wait_for()
     # The session goes on, the same process runs anew, and the log says who did it.
@@ -140,7 +140,7 @@ async def fine_but_away(tab: Tab) -> None:
 async def test_a_machine_that_started_anew_leads_to_the_log_in(browser: Any, tmp_path: Path) -> None:
     async with box(tmp_path, systemd(raspberry(tmp_path / "pi"), "true"), is_open=False) as site:
         tab = await opened(browser, site, "/system/restart/machine")
-        await tab.page.get_by_role("button", name="Start anew").click()
+        await tab.page.get_by_role("button", name="Restart").click()
         await tab.page.get_by_text("This page goes on by itself").wait_for()
         site.store.people.end_all()
         await tab.page.get_by_label("Password").wait_for()
@@ -150,7 +150,7 @@ async def test_a_machine_that_started_anew_leads_to_the_log_in(browser: Any, tmp
 async def test_it_takes_longer_than_it_should(browser: Any, site: Site) -> None:
     tab = await opened(browser, site, "/system/restart/program")
     await tab.page.clock.install()
-    await tab.page.get_by_role("button", name="Start anew").click()
+    await tab.page.get_by_role("button", name="Restart").click()
     await tab.page.get_by_text("This page goes on by itself").wait_for()
     await tab.page.clock.run_for(62_000)
     async with asyncio.timeout(20):
