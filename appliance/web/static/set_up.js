@@ -15,7 +15,7 @@
     let fresh = null;
     if (document.visibilityState === "visible") {
       try {
-        const answer = await fetch("/set-up", { cache: "no-store" });
+        const answer = await fetch(part.dataset.from || "/set-up", { cache: "no-store" });
         if (answer.ok && !answer.redirected) {
           fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
         }

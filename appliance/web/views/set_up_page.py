@@ -173,7 +173,9 @@ async def show(
     parts, glances, setting_up = request.app[PARTS], request.app[GLANCES], request.app[SETTING_UP]
     config, times = parts.draft.config, parts.times
     lasting, settings_wrong = await setting_up.lasting()
-    air = await look(anew="look" in request.query)
+    wanted = request.query.get("look")
+    # A page that keeps itself up to date does not ask NetworkManager each time.
+    air = Air("none") if wanted == "no" else await look(anew=wanted == "1")
     await glances.refresh()
     found, route = await asyncio.to_thread(lambda: (interfaces(parts.machine), default_route(parts.machine)))
     page = SetUpPage(
