@@ -10,11 +10,17 @@ from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_R
 from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
-from appliance.web import log_words, system_facts
-from appliance.web.views import one_radio, radio_captures, radio_survey, radio_tuning, set_up_access, set_up_forms
-from appliance.web.views.keeping import TROUBLES
+from appliance.web.views.meters.wanted import ASSIGNED, SORTS
 from appliance.web.views.overview import SOURCES
-from appliance.web.views.wanted import ASSIGNED, SORTS
+from appliance.web.views.radio import captures as radio_captures
+from appliance.web.views.radio import one_radio
+from appliance.web.views.radio import survey as radio_survey
+from appliance.web.views.radio import tuning as radio_tuning
+from appliance.web.views.set_up import access as set_up_access
+from appliance.web.views.set_up import forms as set_up_forms
+from appliance.web.views.system import facts as system_facts
+from appliance.web.views.system import log_words
+from appliance.web.views.system.keeping import TROUBLES
 
 DYNAMIC = (
     *(words for trouble in TROUBLES.values() for words in trouble),

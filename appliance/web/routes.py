@@ -10,47 +10,38 @@ from aiohttp import web
 from appliance.sync import gate, pull
 from appliance.web.frame import login, password_page, static
 from appliance.web.frame.guard import LOG_IN, everybody
-from appliance.web.views import (
-    delivery,
-    delivery_document,
-    find,
-    find_dial,
-    find_level,
-    find_load,
-    health,
-    keeping,
-    keeping_backup,
-    keeping_restore,
-    log,
-    meter,
-    meter_deeds,
-    meter_document,
-    meter_files,
-    meter_live,
-    meter_readings,
-    meters,
-    meters_live,
-    metrics,
-    overview,
-    radio,
-    radio_captures,
-    radio_live,
-    radio_picture,
-    radio_survey,
-    radio_tuning,
-    receipts,
-    restart,
-    set_up,
-    set_up_access,
-    status_document,
-    support,
-    system,
-    system_clock,
-    wrong,
-)
-from appliance.web.views import pull as pulled
-from appliance.web.views.one_meter import PATH
-from appliance.web.views.one_radio import PATH as RADIO
+from appliance.web.views import health, metrics, overview, status_document, wrong
+from appliance.web.views.delivery import document as delivery_document
+from appliance.web.views.delivery import page as delivery
+from appliance.web.views.find import dial as find_dial
+from appliance.web.views.find import level as find_level
+from appliance.web.views.find import load as find_load
+from appliance.web.views.find import page as find
+from appliance.web.views.meter import deeds as meter_deeds
+from appliance.web.views.meter import document as meter_document
+from appliance.web.views.meter import files as meter_files
+from appliance.web.views.meter import live as meter_live
+from appliance.web.views.meter import page as meter
+from appliance.web.views.meter import readings as meter_readings
+from appliance.web.views.meter.one_meter import PATH
+from appliance.web.views.meters import live as meters_live
+from appliance.web.views.meters import page as meters
+from appliance.web.views.radio import captures as radio_captures
+from appliance.web.views.radio import live as radio_live
+from appliance.web.views.radio import page as radio
+from appliance.web.views.radio import picture as radio_picture
+from appliance.web.views.radio import survey as radio_survey
+from appliance.web.views.radio import tuning as radio_tuning
+from appliance.web.views.radio.one_radio import PATH as RADIO
+from appliance.web.views.set_up import access as set_up_access
+from appliance.web.views.set_up import page as set_up
+from appliance.web.views.sync import pull as pulled
+from appliance.web.views.sync import receipts
+from appliance.web.views.system import backup as keeping_backup
+from appliance.web.views.system import clock as system_clock
+from appliance.web.views.system import keeping, log, restart, support
+from appliance.web.views.system import page as system
+from appliance.web.views.system import restore as keeping_restore
 
 ALWAYS = (
     web.get("/healthz", health.view),

@@ -31,13 +31,13 @@ from appliance.web.glances import GLANCES, Glances
 from appliance.web.openapi.asked import refuse_undescribed
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
-from appliance.web.setting_up import SETTING_UP, SettingUp
 from appliance.web.streams import STREAMS, Streams
-from appliance.web.views.keeping_backup import UNDER_WAY
+from appliance.web.views.meters.sparks import SPARKS, Sparks
 from appliance.web.views.metrics import REGISTRY, registry
-from appliance.web.views.radio_board import BOARD, Board
-from appliance.web.views.sparks import SPARKS, Sparks
-from appliance.web.views.support import BUNDLING
+from appliance.web.views.radio.board import BOARD, Board
+from appliance.web.views.set_up.setting_up import SETTING_UP, SettingUp
+from appliance.web.views.system.backup import UNDER_WAY
+from appliance.web.views.system.support import BUNDLING
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.web import streams
 from appliance.web.site import serving
-from appliance.web.views import meters_live as events
+from appliance.web.views.meters import live as events
 from tests.web.conftest import Site
 from tests.web.pages import Cells, get
 

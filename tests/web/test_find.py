@@ -20,8 +20,8 @@ from appliance.store.ledger import Meter
 from appliance.store.multiplier import dial
 from appliance.store.rows import MeterKey
 from appliance.web.site import serving
-from appliance.web.views.find_dial import understood
-from appliance.web.views.find_load import LEAST_W, MOST_W, power_of
+from appliance.web.views.find.dial import understood
+from appliance.web.views.find.load import LEAST_W, MOST_W, power_of
 from tests.machine import FREE, Machine
 from tests.web.conftest import TEN_YEARS_MS, Site, served
 from tests.web.pages import get

@@ -19,7 +19,8 @@ from appliance.store.backup.write import Backup, about_now
 from appliance.store.lock import sole_bringer
 from appliance.store.writer import Store
 from appliance.web import uploads
-from appliance.web.views import keeping, keeping_restore
+from appliance.web.views.system import keeping
+from appliance.web.views.system import restore as keeping_restore
 from tests.store.backup import data_directory
 from tests.web.conftest import logged_in, recorded
 from tests.web.test_pull import Door, opened

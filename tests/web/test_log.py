@@ -13,9 +13,9 @@ import pytest
 from appliance.store.event_log import Logged
 from appliance.store.rows import EventKind
 from appliance.web.frame.language import catalogue
-from appliance.web.log_words import CHANGES, DASH, DYNAMIC, GROUPS, KINDS, group_of, tell
 from appliance.web.parts import PACKAGE
-from appliance.web.views.log import PER_PAGE
+from appliance.web.views.system.log import PER_PAGE
+from appliance.web.views.system.log_words import CHANGES, DASH, DYNAMIC, GROUPS, KINDS, group_of, tell
 from tests.web.conftest import Site
 
 PACKAGE_FOLDER = Path(__file__).parent.parent.parent / "appliance"

@@ -16,7 +16,7 @@ from appliance.store import notes
 from appliance.store.assigned import Assigned
 from appliance.web.openapi.description import MOST_MS
 from appliance.web.openapi.tables import columns
-from appliance.web.views.meter_files import TABLES
+from appliance.web.views.meter.files import TABLES
 from tests.web.conftest import Site, served
 from tests.web.pages import get
 

@@ -12,9 +12,9 @@ import pytest
 from appliance.assignment import Assignment
 from appliance.store.assigned import Assigned
 from appliance.store.last_day import HOURS
-from appliance.web.views.meters import COLUMNS, MOST_ROWS
-from appliance.web.views.sparks import EVERY_S, bars
-from appliance.web.views.wanted import Wanted
+from appliance.web.views.meters.page import COLUMNS, MOST_ROWS
+from appliance.web.views.meters.sparks import EVERY_S, bars
+from appliance.web.views.meters.wanted import Wanted
 from tests.web.conftest import Site, served
 from tests.web.pages import Cells, get
 

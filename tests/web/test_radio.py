@@ -18,8 +18,8 @@ import pytest
 
 from appliance.config import Receiver
 from appliance.radio.controls import Controls
-from appliance.web.views import radio_live
-from appliance.web.views.one_radio import FOREIGN, NOT_NOW, RECORDING, SURVEYING
+from appliance.web.views.radio import live as radio_live
+from appliance.web.views.radio.one_radio import FOREIGN, NOT_NOW, RECORDING, SURVEYING
 from tests.web.conftest import RECEIVER, Site, recorded, served
 from tests.web.pages import get
 from tests.web.street import Process, busy, by_hand, frame, heard

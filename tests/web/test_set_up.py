@@ -14,8 +14,8 @@ from appliance import lasting
 from appliance.config import TABLES, Draft, parse
 from appliance.lasting import Lasting, Made, kept
 from appliance.store.people import AccountRow
-from appliance.web.views import set_up as views
-from appliance.web.views.set_up_forms import of_receiver, of_site, of_sync
+from appliance.web.views.set_up import page as views
+from appliance.web.views.set_up.forms import of_receiver, of_site, of_sync
 from tests.nmcli import put
 from tests.sync.centre import centre
 from tests.web.conftest import KEPT, RECEIVER, logged_in, recorded

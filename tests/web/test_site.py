@@ -11,7 +11,7 @@ from appliance.errors import ConfigError
 from appliance.store.retention import FULL
 from appliance.supervisor import Health
 from appliance.web.site import serving
-from appliance.web.views.meters import MOST_ROWS
+from appliance.web.views.meters.page import MOST_ROWS
 from tests.web.conftest import STATUS, Site
 from tests.web.pages import Cells, get
 

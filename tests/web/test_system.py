@@ -310,7 +310,7 @@ async def test_a_page_of_another_site_tells_no_time_and_starts_nothing(tmp_path:
 
 
 async def test_the_program_is_started_anew_after_a_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.web.views.restart.AFTER_S", 0)
+    monkeypatch.setattr("appliance.web.views.system.restart.AFTER_S", 0)
     async with box(tmp_path, Told()) as site:
         noted = recorded(site.store)
         _, page = await ask(site, "/system/restart/program")

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from appliance.clock import Boot, Fix, stamp
-from appliance.web.told_time import PHONE_MS, TYPED_MS, Brought, TimeRefused, of_phone, tell, typed
+from appliance.web.views.system.told_time import PHONE_MS, TYPED_MS, Brought, TimeRefused, of_phone, tell, typed
 from tests.machine import FREE, START, Machine
 
 SANTIAGO = ZoneInfo("America/Santiago")

@@ -1,1 +1,1 @@
-"""One module per page: a view, a dataclass for its template, and nothing that another page needs."""
+"""One module or folder for each page: a view, a dataclass for its template, and nothing that another page needs."""

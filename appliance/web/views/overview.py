@@ -26,7 +26,7 @@ from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.quarters import Picture
 from appliance.web.streams import stream
 from appliance.web.times import Shown, Times
-from appliance.web.views.set_up_steps import still_open
+from appliance.web.views.set_up.steps import still_open
 
 HEARTBEAT_S = 5.0
 DAY_MS = 86_400_000

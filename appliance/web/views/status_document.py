@@ -20,7 +20,7 @@ from appliance.web.openapi.description import DESCRIPTION
 from appliance.web.openapi.tables import QUARTER, columns
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import told
-from appliance.web.views.one_meter import is_unsure, local
+from appliance.web.views.meter.one_meter import is_unsure, local
 from appliance.web.views.overview import Deed, glance
 
 

@@ -1,0 +1,1 @@
+"""The pages that find one meter among many."""

@@ -1,0 +1,1 @@
+"""The pages on which an appliance is set up."""

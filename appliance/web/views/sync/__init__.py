@@ -1,0 +1,1 @@
+"""What an aggregator asks of the site."""
