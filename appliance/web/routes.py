@@ -65,6 +65,7 @@ API = (
 ROUTES = (
     web.get("/", overview.view),
     web.get("/delivery", delivery.view),
+    web.get("/delivery/events", delivery.events, allow_head=False),
     web.post("/delivery/batches", delivery.download),
     web.post("/delivery/receipts", delivery.bring),
     web.get("/events/overview", overview.events, allow_head=False),

@@ -14,6 +14,8 @@ from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import SESSIONS
 
 INTERVAL_S = 1.0
+# A page that hears nothing for more than twice as long says that it is not live.
+HEARTBEAT_S = 5.0
 WRITE_TIMEOUT_S = 20.0
 SESSION_EVERY_S = 20.0
 MAX_STREAMS = 64

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from appliance.clock import EPOCH, Clock, Moment, boot_of
+from appliance.web import zone
 from appliance.web.frame.rendering import age, span
 
 # On a page nobody needs them better.
@@ -49,8 +50,9 @@ class Times:
 
     @property
     def of_day(self) -> str:
-        """The time of day now, in the site's zone, with a ≈ where it is in doubt."""
-        return f"{'' if self.doubt is None else '≈'}{self.now.astimezone():%H:%M:%S}"
+        """The time of day now, with its zone, and with a ≈ where it is in doubt."""
+        local = self.now.astimezone(zone.here())
+        return f"{'' if self.doubt is None else '≈'}{local:%H:%M:%S}{zone.offset(local)}"
 
     def at(self, stamp: int) -> Shown:
         """The time of a stamp."""

@@ -1,7 +1,8 @@
 """Makes the pictures of the technician's site in this directory: `python docs/images/screenshots.py [METERS]`.
 
-Runs `appliance run` as it comes, with the simulated neighbourhood, waits until METERS (default 24) are heard, logs in
-with the password that it printed, and photographs the pages with the system's Chromium.
+Gives an appliance the last months of six meters of the simulated neighbourhood, as `appliance import` takes them over
+from a log, runs it as it comes, waits until METERS (default 24) are heard, logs in with the password that it printed,
+and photographs the pages with the system's Chromium.
 """
 
 import asyncio
@@ -10,17 +11,28 @@ import shutil
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 from playwright.async_api import Browser, async_playwright
 
+from appliance.radio.neighbourhood import EPOCH, street
+
 HERE = Path(__file__).parent
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DAYS, EVERY = 100, timedelta(minutes=15)
+REMEMBERED = street(1, 48)[1:7]
+METER = f"meters/scm/{REMEMBERED[0].meter_id}"
+SHOWN = REMEMBERED[1].register_at((datetime.now(UTC) - EPOCH).total_seconds())
 # The level of the meter that is the loudest.
 LEVEL = "find#level"
 PICTURES = (
+    ("log-in.png", "login", DESKTOP, "light", "en-US"),
     ("log-in-phone.png", "login", PHONE, "light", "en-US"),
+    ("password.png", "password", DESKTOP, "light", "en-US"),
+    ("password-phone.png", "password", PHONE, "dark", "es-CL"),
     ("overview.png", "", DESKTOP, "light", "en-US"),
     ("overview-phone.png", "", PHONE, "dark", "es-CL"),
     ("delivery.png", "delivery", DESKTOP, "light", "en-US"),
@@ -29,8 +41,16 @@ PICTURES = (
     ("set-up-phone.png", "set-up", PHONE, "light", "es-CL"),
     ("live-page.png", "meters", DESKTOP, "light", "en-US"),
     ("live-page-phone.png", "meters", PHONE, "light", "en-US"),
+    ("meter.png", METER, DESKTOP, "light", "en-US"),
+    ("meter-phone.png", METER, PHONE, "dark", "es-CL"),
+    ("readings.png", f"{METER}/readings", DESKTOP, "light", "en-US"),
+    ("readings-phone.png", f"{METER}/readings", PHONE, "light", "es-CL"),
     ("find.png", "find", DESKTOP, "light", "en-US"),
     ("find-phone.png", "find", PHONE, "light", "es-CL"),
+    ("dial.png", f"find/dial?shown={SHOWN}", DESKTOP, "light", "en-US"),
+    ("dial-phone.png", f"find/dial?shown={SHOWN}", PHONE, "light", "es-CL"),
+    ("load.png", "find/load?power=2000", DESKTOP, "light", "en-US"),
+    ("load-phone.png", "find/load?power=2000", PHONE, "dark", "es-CL"),
     ("level.png", LEVEL, DESKTOP, "light", "en-US"),
     ("level-phone.png", LEVEL, PHONE, "dark", "es-CL"),
     ("keeping.png", "system/keeping", DESKTOP, "light", "en-US"),
@@ -40,6 +60,9 @@ PICTURES = (
     ("system.png", "system", DESKTOP, "light", "en-US"),
     ("system-phone.png", "system", PHONE, "dark", "es-CL"),
     ("log.png", "system/log", DESKTOP, "light", "en-US"),
+    ("log-phone.png", "system/log", PHONE, "light", "es-CL"),
+    ("restart.png", "system/restart/program", DESKTOP, "light", "en-US"),
+    ("restart-phone.png", "system/restart/program", PHONE, "light", "es-CL"),
     ("live-page-dark.png", "meters", DESKTOP, "dark", "es-CL"),
 )
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
@@ -50,7 +73,13 @@ async def main(meters: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         settings = Path(directory) / "appliance.toml"
         settings.write_text(f"[web]\nhost = '127.0.0.1'\nport = 0\n[store]\ndirectory = '{directory}/data'\n")
-        command = (sys.executable, "-m", "appliance", "run", "--config", str(settings))
+        log = Path(directory) / "rtlamr.log"
+        log.write_text("".join(past()), encoding="utf-8")
+        program = (sys.executable, "-m", "appliance")
+        importing = await asyncio.create_subprocess_exec(*program, "import", str(log), "--config", str(settings))
+        if await importing.wait():
+            raise SystemExit("the past was not taken over")
+        command = (*program, "run", "--config", str(settings))
         appliance = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         try:
             stdout = cast(asyncio.StreamReader, appliance.stdout)
@@ -67,6 +96,24 @@ async def main(meters: int) -> None:
         finally:
             appliance.terminate()
             await appliance.wait()
+
+
+def past() -> Iterator[str]:
+    """What rtlamr would have logged of a few meters until now."""
+    begin = datetime.now(UTC) - timedelta(days=DAYS)
+    for n in range(int(timedelta(days=DAYS) / EVERY)):
+        for number, meter in enumerate(REMEMBERED):
+            at = begin + n * EVERY + timedelta(seconds=17 * number)
+            phy, enc = meter.tampers_at((at - EPOCH).total_seconds())
+            told = {
+                "ID": meter.meter_id,
+                "Type": meter.endpoint_type,
+                "TamperPhy": phy,
+                "TamperEnc": enc,
+                "Consumption": meter.register_at((at - EPOCH).total_seconds()),
+                "ChecksumVal": 0,
+            }
+            yield json.dumps({"Time": at.isoformat(), "Type": "SCM", "Message": told}) + "\n"
 
 
 def heard(url: str) -> int:
@@ -92,6 +139,9 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
         if path == "radio":
             # Until the waterfall is full.
             await page.wait_for_timeout(35_000)
+        if path == METER:
+            await page.locator("canvas").first.wait_for()
+            await page.wait_for_timeout(2_000)
         if path == LEVEL:
             await page.locator(".candidates .id").first.click()
             await page.locator("#strip .point").nth(2).wait_for(timeout=300_000)

@@ -9,12 +9,12 @@ from appliance.assignment import Assignment
 from appliance.store.assigned import Assigned
 from appliance.web.site import serving
 from tests.web.conftest import Site
-from tests.web.test_browser import CONTRAST, Tab, browser, opened, pytestmark
+from tests.web.everybody import is_for_everybody
+from tests.web.test_browser import Tab, browser, opened, pytestmark
 from tests.web.test_find import ID, hear_nth, loaded, street
 
 __all__ = ["browser", "pytestmark", "street"]
 
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
 
 LIVE = "document.querySelector('#connection.live')"
 LEVEL = "document.querySelector('.decibels b')?.textContent"
@@ -248,15 +248,6 @@ async def test_everybody_can_read_it(browser: Any, street: Site, lang: str) -> N
     paths = ("/find", "/find?id=x", f"/find/{ID + 131}", "/find/77", f"/find/dial?shown={dial}", "/find/dial?shown=7")
     tab = await opened(browser, street, f"/find?lang={lang}")
     for path in (*paths, "/find/load?power=9", f"/find/load?power=2000&on={on}"):
-        await tab.page.set_viewport_size({"width": 1280, "height": 844})
         await tab.page.goto(street.url + path)
-        for scheme in ("light", "dark"):
-            await tab.page.emulate_media(color_scheme=scheme)
-            # Only colours are others in the dark.
-            found = await axe.Axe().run(tab.page, options={"runOnly": ["color-contrast"]} if scheme == "dark" else None)
-            assert found.response["violations"] == [], found.generate_report()
-            assert await tab.page.evaluate(CONTRAST) == [], path
-        for width in (1024, 768, 390, 320):
-            await tab.page.set_viewport_size({"width": width, "height": 844})
-            assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, path
+        await is_for_everybody(tab)
     assert [words for words in tab.complaints if "422" not in words] == []

@@ -8,15 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.test_app import Appliance, Start, start
+from tests.web.everybody import is_for_everybody
 from tests.web.test_browser import Tab, browser, pytestmark
 from tests.web.test_technician import fits, log_in, tab_of
 
 __all__ = ["browser", "pytestmark", "start"]
 
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
 
 FIRST, SECOND, SECRET = "four words do not rhyme", "other words do not rhyme", "correcto caballo batería"
 
@@ -140,11 +138,4 @@ async def test_everybody_can_use_it(browser: Any, start: Start) -> None:
     tab = await on_the_page(browser, appliance, FIRST)
     for language in ("en", "es"):
         await tab.page.goto(f"{appliance.url}system/keeping?lang={language}")
-        for scheme in ("light", "dark"):
-            await tab.page.emulate_media(color_scheme=scheme)
-            found = await axe.Axe().run(tab.page)
-            assert found.response["violations"] == [], found.generate_report()
-            await fits(tab)
-        for width in (320, 768, 1280):
-            await tab.page.set_viewport_size({"width": width, "height": 844})
-            await fits(tab)
+        await is_for_everybody(tab)

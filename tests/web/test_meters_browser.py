@@ -11,10 +11,10 @@ from appliance.assignment import Assignment
 from appliance.store.assigned import Assigned
 from appliance.web.site import serving
 from tests.web.conftest import Site, served
-from tests.web.test_browser import ARGUMENTS, CHROMIUM, CONTRAST, Tab, opened
+from tests.web.everybody import is_for_everybody
+from tests.web.test_browser import ARGUMENTS, CHROMIUM, Tab, opened
 
 playwright = pytest.importorskip("playwright.async_api")
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
 
 HOUR_S, DAYS = 3600.0, 3
@@ -244,13 +244,5 @@ async def test_everybody_can_read_it(browser: Any, kept: Site, path: str, lang: 
         await tab.until(DRAWN)
         for name in ("days", "months"):
             await tab.page.locator(f"#{name} summary").click()
-    for scheme in ("light", "dark"):
-        await tab.page.emulate_media(color_scheme=scheme)
-        found = await axe.Axe().run(tab.page)
-        assert found.response["violations"] == [], found.generate_report()
-        assert await tab.page.evaluate(CONTRAST) == []
-    for width in (1280, 1024, 768, 390, 320):
-        await tab.page.set_viewport_size({"width": width, "height": 844})
-        await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
-        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    await is_for_everybody(tab)
     await fine(tab)

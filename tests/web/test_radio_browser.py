@@ -12,10 +12,10 @@ import pytest
 
 from tests.radio.test_controls import pids_of
 from tests.web.conftest import Site
+from tests.web.everybody import is_for_everybody
 from tests.web.street import Process, busy, by_hand, frame, heard
-from tests.web.test_browser import CONTRAST, Tab, browser, opened, pytestmark
+from tests.web.test_browser import Tab, browser, opened, pytestmark
 
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
 __all__ = ["browser", "pytestmark"]
 
 LIVE = "document.querySelector('#connection.live')"
@@ -239,11 +239,7 @@ async def test_everybody_can_read_it(browser: Any, site: Site, process: Process,
     site.receivers = [state, replace(state, name="W" * 32), replace(state, name="far roof 3")]
     tab = await opened(browser, site, f"/radio?lang={lang}")
     await tab.until(LIVE)
-    for scheme in ("light", "dark"):
-        await tab.page.emulate_media(color_scheme=scheme)
-        found = await axe.Axe().run(tab.page)
-        assert found.response["violations"] == [], found.generate_report()
-        assert await tab.page.evaluate(CONTRAST) == []
+    await is_for_everybody(tab)
     for width in (1280, 1024, 768, 390, 320):
         await tab.page.set_viewport_size({"width": width, "height": 844})
         assert await tab.page.evaluate(WIDER) == [], width

@@ -10,11 +10,11 @@ import pytest
 from tests.nmcli import put
 from tests.sync.centre import centre
 from tests.test_app import Start, start
+from tests.web.everybody import is_for_everybody
 from tests.web.set_up import SetUp, set_up
-from tests.web.test_browser import CONTRAST, browser, opened, pytestmark
+from tests.web.test_browser import browser, opened, pytestmark
 from tests.web.test_technician import first_password, log_in, tab_of
 
-axe = pytest.importorskip("axe_playwright_python.async_playwright")
 __all__ = ["browser", "pytestmark", "start"]
 
 OWN = "three words that do not rhyme"
@@ -161,15 +161,7 @@ async def test_everybody_can_read_it(browser: Any, tmp_path: Path, lang: str) ->
         for summary in await tab.page.locator("summary").all():
             await summary.click()
         for step in (0, 1):
-            for scheme in ("light", "dark"):
-                await tab.page.emulate_media(color_scheme=scheme)
-                found = await axe.Axe().run(tab.page)
-                assert found.response["violations"] == [], found.generate_report()
-                # A chip that is chosen has a mixed colour, which only axe can read.
-                assert [one for one in await tab.page.evaluate(CONTRAST) if 'class="chip"' not in one] == []
-            for width in (1280, 768, 390, 320):
-                await tab.page.set_viewport_size({"width": width, "height": 844})
-                assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+            await is_for_everybody(tab)
             if not step:
                 await tab.page.locator("#aggregator-key").fill("x")
                 await tab.page.locator("#aggregator form.setting button").first.click()

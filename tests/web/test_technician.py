@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.test_app import Start, start
-from tests.web.test_browser import CONTRAST, Tab, browser, pytestmark
+from tests.web.everybody import CONTRAST
+from tests.web.test_browser import Tab, browser, pytestmark
 
 __all__ = ["browser", "pytestmark", "start"]
 

@@ -9,7 +9,8 @@ import pytest
 from appliance.config import read
 from appliance.web.site import serving
 from tests.web.conftest import Site
-from tests.web.test_browser import CONTRAST, browser, opened, pytestmark
+from tests.web.everybody import CONTRAST
+from tests.web.test_browser import browser, opened, pytestmark
 
 __all__ = ["browser", "pytestmark"]
 

@@ -4,7 +4,6 @@ Red is only what somebody must do something about, with what that is. What goes 
 away for a month, is told in its place and no more.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,13 +21,12 @@ from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
 from appliance.web.glances import GLANCES, Contacted
+from appliance.web.middle import keep_up
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.quarters import Picture
-from appliance.web.streams import stream
 from appliance.web.times import Shown, Times
 from appliance.web.views.set_up.steps import still_open
 
-HEARTBEAT_S = 5.0
 DAY_MS = 86_400_000
 # Most meters send every half minute: a street that says nothing for so long is worth a look.
 QUIET_MS = 1_800_000
@@ -144,7 +142,7 @@ async def view(request: web.Request) -> web.Response:
     times = parts.times
     open_steps = await still_open(request) if SESSION in request else 0
     place = parts.draft.config.site.place
-    page = OverviewPage(times.moment.utc_ms, _clock(times), glance(request, times), place, open_steps)
+    page = OverviewPage(times.moment.utc_ms, times.of_day, glance(request, times), place, open_steps)
     return html(request, "overview.html", page)
 
 
@@ -152,20 +150,12 @@ async def view(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.StreamResponse:
     """What changed, as server-sent events: the page's middle, drawn anew."""
     parts, language = request.app[PARTS], language_of(request)
-    said, beat_at_s = "", 0.0
 
-    async def event(now_s: float) -> bytes:
-        nonlocal said, beat_at_s
+    async def draw() -> str:
         await request.app[GLANCES].refresh()
-        times = parts.times
-        middle = render(PACKAGE, language, "_overview.html", glance(request, times))
-        if middle == said and now_s < beat_at_s:
-            return b""
-        told = {"now": times.moment.utc_ms, "html": middle if middle != said else None}
-        said, beat_at_s = middle, now_s + HEARTBEAT_S
-        return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
+        return render(PACKAGE, language, "_overview.html", glance(request, parts.times))
 
-    return await stream(request, event)
+    return await keep_up(request, draw)
 
 
 def glance(request: web.Request, times: Times) -> Glance:
@@ -195,7 +185,7 @@ def glance(request: web.Request, times: Times) -> Glance:
         meters=len(recent),
         expected=len(assigned.meters),
         expected_heard=len(assigned.among(meter.key for meter in recent)),
-        clock=_clock(times, seconds=False),
+        clock=_clock(times),
         clock_state="fair" if unsure else "good",
         source=times.moment.source,
         off=_off(times.moment.uncertainty_ms),
@@ -255,10 +245,9 @@ def _card(storage: StoreStatus | None, parts: Parts) -> Card | None:
     )
 
 
-def _clock(times: Times, *, seconds: bool = True) -> str:
+def _clock(times: Times) -> str:
     local = times.now.astimezone(zone.here())
-    told = f"{local:%H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
-    return f"{'' if times.doubt is None else '≈'}{told}{zone.offset(local)}"
+    return f"{'' if times.doubt is None else '≈'}{local:%Y-%m-%d %H:%M}{zone.offset(local)}"
 
 
 def _off(uncertainty_ms: int | None) -> str:

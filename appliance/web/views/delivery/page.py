@@ -22,9 +22,11 @@ from appliance.sync.taking import Tally
 from appliance.web.bodies import BODIES, UNSOUND, Refused
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import only, readers
-from appliance.web.frame.rendering import html
+from appliance.web.frame.language import language_of
+from appliance.web.frame.rendering import html, render
 from appliance.web.glances import GLANCES, Contacted
-from appliance.web.parts import PARTS, Parts
+from appliance.web.middle import keep_up
+from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.sending import sent
 from appliance.web.times import Shown
 
@@ -52,11 +54,14 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """For delivery.html. `standing` is None while the outbox cannot be looked at, for the reason `trouble`.
+    """For delivery.html and, in it, _delivery.html, which is kept live.
 
-    `may_act`: somebody has logged in. `assigned` meters are in force by version `assignments`, 0 for none.
+    `standing` is None while the outbox cannot be looked at, for the reason `trouble`. `may_act`: somebody has logged
+    in. `assigned` meters are in force by version `assignments`, 0 for none.
     """
 
+    now_ms: int
+    now_text: str
     standing: Standing | None
     trouble: str
     oldest: Shown | None
@@ -72,7 +77,19 @@ class DeliveryPage:
 @readers
 async def view(request: web.Request) -> web.Response:
     """The page."""
-    return await _page(request)
+    return await _answer(request)
+
+
+@readers
+async def events(request: web.Request) -> web.StreamResponse:
+    """What waits and how delivery goes, as server-sent events: the page's middle, drawn anew."""
+    language = language_of(request)
+
+    async def draw() -> str:
+        await request.app[GLANCES].refresh()
+        return render(PACKAGE, language, "_delivery.html", _page(request, None))
+
+    return await keep_up(request, draw)
 
 
 @only(TECHNICIAN)
@@ -104,18 +121,18 @@ async def bring(request: web.Request) -> web.Response:
     try:
         tally = await _taken(request, parts)
     except Refused as fault:
-        return await _page(request, Brought(NOT_READ, str(fault)), fault.status)
+        return await _answer(request, Brought(NOT_READ, str(fault)), fault.status)
     except (StoreError, OSError) as fault:
         if isinstance(fault, ConnectionError):
             raise
         words = fault.strerror if isinstance(fault, OSError) else None
-        return await _page(request, Brought(NOT_NOW, words or str(fault)), 503)
+        return await _answer(request, Brought(NOT_NOW, words or str(fault)), 503)
     if tally is None:
-        return await _page(request, Brought(NOTHING), 422)
+        return await _answer(request, Brought(NOTHING), 422)
     brought = Brought("", tally.words, tally.taken, tally.known, tally.refused.total())
     if brought.taken:
         _note(request, "receipts_brought", taken=brought.taken)
-    return await _page(request, brought, 200 if brought.is_good else 422)
+    return await _answer(request, brought, 200 if brought.is_good else 422)
 
 
 async def _taken(request: web.Request, parts: Parts) -> Tally | None:
@@ -138,11 +155,17 @@ def _note(request: web.Request, what: str, **detail: int) -> None:
     request.app[PARTS].store.record("changed", {"who": request[SESSION].name, "what": what, **detail})
 
 
-async def _page(request: web.Request, brought: Brought | None = None, status: int = 200) -> web.Response:
+async def _answer(request: web.Request, brought: Brought | None = None, status: int = 200) -> web.Response:
+    await request.app[GLANCES].refresh(at_once=brought is not None)
+    return html(request, "delivery.html", _page(request, brought), status)
+
+
+def _page(request: web.Request, brought: Brought | None) -> DeliveryPage:
     parts, glances = request.app[PARTS], request.app[GLANCES]
-    await glances.refresh(at_once=brought is not None)
     times, standing = parts.times, glances.standing
-    page = DeliveryPage(
+    return DeliveryPage(
+        now_ms=times.moment.utc_ms,
+        now_text=times.of_day,
         standing=standing,
         trouble=glances.trouble,
         oldest=times.at(standing.oldest_at) if standing and standing.oldest_at is not None else None,
@@ -154,4 +177,3 @@ async def _page(request: web.Request, brought: Brought | None = None, status: in
         assigned=len(parts.store.assigned.meters),
         brought=brought,
     )
-    return html(request, "delivery.html", page, status)

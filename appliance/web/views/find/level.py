@@ -16,12 +16,11 @@ from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render, span
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.streams import stream
+from appliance.web.streams import HEARTBEAT_S, stream
 from appliance.web.times import Shown
 from appliance.web.views.find import page as find
 from appliance.web.views.meter.one_meter import key_of
 from appliance.web.views.meters import rows as meter_rows
-from appliance.web.views.meters.live import HEARTBEAT_S
 
 PATH = "/{meter:[1-9][0-9]{0,15}}"
 INTERVAL_S = 0.1

@@ -4,7 +4,6 @@ All that has happened stands in the address, so that it outlives a reload, a pho
 again: `power` in W, and the stamps at which the load was switched `on` and `off`, by the appliance's clock.
 """
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -19,10 +18,9 @@ from appliance.store.finding import LONGEST_MS, UPDATE_MS, Moved, by_load, regis
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render, span
+from appliance.web.middle import keep_up
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.streams import stream
 from appliance.web.times import Shown
-from appliance.web.views.meters.live import HEARTBEAT_S
 from appliance.web.views.meters.rows import MeterRow, meter_row, name_of
 from appliance.web.views.meters.sparks import SPARKS, Sparks
 
@@ -143,21 +141,11 @@ async def events(request: web.Request) -> web.StreamResponse:
     load = Load(power_of(query.get("power", "")), _stamp(query.get("on", ""), now), _stamp(query.get("off", ""), now))
     if load.on in (None, -1) or load.off == -1:
         raise web.HTTPNotFound
-    said, beat_at_s, ask_at_s = "", 0.0, 0.0
 
-    async def event(now_s: float) -> bytes:
-        nonlocal said, beat_at_s, ask_at_s
-        if now_s < min(beat_at_s, ask_at_s):
-            return b""
-        middle = said
-        if now_s >= ask_at_s:
-            ask_at_s = now_s + EVERY_S
-            middle = render(PACKAGE, language, "_moved.html", await _told(parts, sparks, load))
-        told = {"now": parts.times.moment.utc_ms, "html": middle if middle != said else None}
-        said, beat_at_s = middle, now_s + HEARTBEAT_S
-        return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
+    async def draw() -> str:
+        return render(PACKAGE, language, "_moved.html", await _told(parts, sparks, load))
 
-    return await stream(request, event)
+    return await keep_up(request, draw, EVERY_S)
 
 
 def power_of(typed: str) -> int | None:

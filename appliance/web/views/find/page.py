@@ -3,7 +3,6 @@
 `level.py` is where the first leads to, `dial.py` and `load.py` have the next two.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from appliance.model import COMMODITIES
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
+from appliance.web.middle import keep_up
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.streams import stream
-from appliance.web.views.meters.live import HEARTBEAT_S
+from appliance.web.streams import HEARTBEAT_S
 from appliance.web.views.meters.page import day_ago
 from appliance.web.views.meters.rows import MeterRow, meter_row
 
@@ -84,19 +83,11 @@ async def view(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.StreamResponse:
     """The loudest, again and again; not so often that they change under a finger."""
     parts, language = request.app[PARTS], language_of(request)
-    said, next_s = "", 0.0
 
-    async def event(now_s: float) -> bytes:
-        nonlocal said, next_s
-        if now_s < next_s:
-            return b""
-        next_s = now_s + HEARTBEAT_S
-        middle = render(PACKAGE, language, "_loudest.html", Loudest(_loudest(parts)))
-        told = {"now": parts.times.moment.utc_ms, "html": middle if middle != said else None}
-        said = middle
-        return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
+    async def draw() -> str:
+        return render(PACKAGE, language, "_loudest.html", Loudest(_loudest(parts)))
 
-    return await stream(request, event)
+    return await keep_up(request, draw, HEARTBEAT_S)
 
 
 def is_number(meter_id: int) -> bool:

@@ -9,10 +9,9 @@ from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import render
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.streams import stream
+from appliance.web.streams import HEARTBEAT_S, stream
 from appliance.web.views.meter.one_meter import meter_of
 from appliance.web.views.meter.page import facts
-from appliance.web.views.meters.live import HEARTBEAT_S
 from appliance.web.views.meters.sparks import SPARKS, Sparks
 
 

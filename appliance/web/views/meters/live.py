@@ -17,14 +17,12 @@ from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import count, render
 from appliance.web.parts import PACKAGE, PARTS, Parts
-from appliance.web.streams import stream
+from appliance.web.streams import HEARTBEAT_S, stream
 from appliance.web.views.meters.page import MOST_ROWS, day_ago
 from appliance.web.views.meters.rows import MeterRow, dom_id, meter_row
 from appliance.web.views.meters.sparks import SPARKS, Sparks
 from appliance.web.views.meters.wanted import Wanted
 
-# A page that hears nothing for longer than this takes the line for dead.
-HEARTBEAT_S = 5.0
 # Rates fall and meters fall silent without any message, and pictures change: all rows are compared again so often.
 REFRESH_S = 60.0
 

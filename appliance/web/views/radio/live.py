@@ -18,11 +18,10 @@ from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
 from appliance.web.parts import PARTS
-from appliance.web.streams import WRITE_TIMEOUT_S, stream
+from appliance.web.streams import HEARTBEAT_S, WRITE_TIMEOUT_S, stream
 from appliance.web.views.radio.board import BOARD
 from appliance.web.views.radio.one_radio import controls_of, receiver_of
 
-HEARTBEAT_S = 5.0
 # How long to wait for a frame before all else is looked after; and between two looks whether there is room.
 FRAME_S, ROOM_S = 1.0, 0.05
 # What the kernel may hold that is not yet under way: with more a slow link would show the past.

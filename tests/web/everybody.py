@@ -1,0 +1,60 @@
+"""What every page must be: nothing for axe-core to find, text that is seen, and nothing wider than the screen."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.web.test_browser import Tab
+
+axe: Any = pytest.importorskip("axe_playwright_python.async_playwright")
+
+WIDTHS = (1280, 1024, 768, 390, 320)
+THEMES = ("light", "dark")
+
+
+async def is_for_everybody(tab: "Tab", widths: Sequence[int] = WIDTHS) -> None:
+    """Look at the page in both themes and at each width."""
+    for theme in THEMES:
+        await tab.page.emulate_media(color_scheme=theme)
+        found = await axe.Axe().run(tab.page)
+        assert found.response["violations"] == [], found.generate_report()
+        assert await tab.page.evaluate(CONTRAST) == []
+    for width in widths:
+        await tab.page.set_viewport_size({"width": width, "height": 844})
+        await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, width
+    await tab.page.set_viewport_size({"width": widths[0], "height": 844})
+
+
+# WCAG 2.1 AA, 4.5 to 1, for each text; what is painted on a canvas tells any colour in numbers.
+CONTRAST = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (text) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = text;
+    pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = rgba(getComputedStyle(element).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.body.querySelectorAll("*")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.nodeValue.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) poor.push(`${element.outerHTML.slice(0, 80)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""
