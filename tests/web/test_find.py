@@ -301,6 +301,7 @@ async def test_a_load(street: Site) -> None:
     answer, _ = await get(street, "/find/load?power=2%20kW&on=now")
     begun = answer.headers["Location"]
     assert (answer.status, begun) == (303, f"/find/load?power=2000&on={street.store.clock.now()}")
+    assert "Too early to tell" in await page(street, begun)
     street.pass_time(900)
     assert "None stands out yet" in await page(street, begun)
     loaded(street)
@@ -314,6 +315,32 @@ async def test_a_load(street: Site) -> None:
     ended = answer.headers["Location"]
     assert ended == f"{begun}&off={street.store.clock.now()}"
     assert "The last updates come within" in await page(street, ended)
+
+
+async def test_nothing_stands_out_too_early(street: Site) -> None:
+    """Rows wait to be written: in the first minutes the ledger knows of more than there was when it was switched on."""
+    begun = (await get(street, "/find/load?on=now"))[0].headers["Location"]
+    street.pass_time(240)
+    loaded(street)
+    text = await page(street, begun)
+    assert "Too early to tell" in text
+    assert "70000001" not in text
+    street.pass_time(60)
+    assert "This one stands out" in await page(street, begun)
+
+
+async def test_nothing_stands_out_while_nobody_knows_what_is_usual(site: Site) -> None:
+    site.hear(ID, consumption=100)
+    await site.keep()
+    begun = (await get(site, "/find/load?on=now"))[0].headers["Location"]
+    site.pass_time(900)
+    site.hear(ID, consumption=150)
+    await site.keep()
+    text = await page(site, begun)
+    assert "known only after some hours" in text
+    assert "None stands out" in text
+    assert "perhaps" in text
+    assert "badge approved" not in text
 
 
 async def test_what_comes_after_a_load_does_not_count(street: Site) -> None:
@@ -356,7 +383,7 @@ async def test_a_load_while_the_clock_is_set(tmp_path: Path) -> None:
     """When it was switched is kept by what the machine counts, whatever its clock said then."""
     machine = Machine(system_off_ms=-TEN_YEARS_MS, kernel=FREE)
     async with served(Site(tmp_path, machine)) as site:
-        for five in range(12):
+        for five in range(60):
             site.hear(ID, consumption=100 + five)
             site.pass_time(300)
         await site.keep()
@@ -365,7 +392,7 @@ async def test_a_load_while_the_clock_is_set(tmp_path: Path) -> None:
         machine.set_clock()
         site.store.clock.poll()
         site.pass_time(300)
-        site.hear(ID, consumption=100 + 12 + 50)
+        site.hear(ID, consumption=100 + 60 + 50)
         await site.keep()
         text = await page(site, begun)
         assert re.search("Switched on, ago</dt><dd[^>]*><time[^>]*>15 min", text)

@@ -68,7 +68,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """For _moved.html: a meter that moved, by more than chance has it if it `is_clear`; a count would be `each_wh`."""
+    """For _moved.html: a meter that moved, by more than chance has it if it `is_clear`; a count would be `each_wh`.
+
+    None is clear of which nobody knows what it `usually` does.
+    """
 
     row: MeterRow
     name: str
@@ -82,7 +85,8 @@ class Candidate:
 class Told:
     """For _moved.html: how it stands. `trouble` is why the history gives no answer, else "".
 
-    `left` is how long the last updates may take from now, "" once they are there. `others` moved as usual.
+    `left` is how long the last updates may take from now, "" once they are there. `others` moved as usual. `early`: no
+    register can have come since. `usual` is whether anybody's usual use is known.
     """
 
     switched_on: Shown
@@ -91,6 +95,8 @@ class Told:
     candidates: Sequence[Candidate]
     others: int
     left: str
+    early: bool
+    usual: bool
     trouble: str
 
     @property
@@ -223,10 +229,13 @@ async def _told(parts: Parts, sparks: Sparks, load: Load) -> Told:
     registers = {m.key: m.consumption for m in ledger.meters if m.commodity in ("electric", "unknown")}
     moved: list[Moved] = []
     trouble = ""
+    # What the ledger knows by now is newer than the rows written by then, by as much as waits to be written.
+    early = now_ms - on_ms < UPDATE_MS
     try:
-        if until_ms < now_ms:
+        if until_ms < now_ms and not early:
             registers = await asked(parts.store, registers_at, registers, until_ms)
-        moved = await asked(parts.store, by_load, on_ms, until_ms, registers, sparks.days)
+        if not early:
+            moved = await asked(parts.store, by_load, on_ms, until_ms, registers, sparks.days)
     except StoreError as fault:
         trouble = str(fault)
     shown = [one for one in moved if one.score >= FAINT][:MOST_SHOWN]
@@ -238,6 +247,8 @@ async def _told(parts: Parts, sparks: Sparks, load: Load) -> Told:
         candidates=candidates,
         others=len(moved) - len(shown),
         left=span((off_ms + AFTER_MS - now_ms) / 1000, up=True) if off_ms and off_ms + AFTER_MS > now_ms else "",
+        early=early,
+        usual=any(one.usually is not None for one in moved),
         trouble=trouble,
     )
 
@@ -253,6 +264,6 @@ def _candidate(parts: Parts, moved: Moved, power_w: int | None, on_s: float) -> 
         name=name_of(moved.meter),
         counts=moved.counts,
         usually=moved.usually,
-        is_clear=moved.score >= CLEAR,
+        is_clear=moved.score >= CLEAR and moved.usually is not None,
         each_wh=round(each_wh) if each_wh >= 1 else None,
     )
