@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,31 @@ async def test_how_often_it_is_heard(site: Site) -> None:
         site.hear(ID)
         told.append("heard every 30 s, about" in await page(site, f"/find/{ID}"))
     assert told == [False, False, True, True]
+
+
+async def test_how_often_it_is_heard_is_not_told_of_messages_before_the_start(site: Site) -> None:
+    for _ in range(60):
+        site.pass_time(30)
+        site.hear(ID)
+    async with serving(replace(site.parts(), started_s=site.machine.ms / 1000), "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        site.pass_time(10)
+        assert "about" not in await page(site, f"/find/{ID}")
+        site.pass_time(1800)
+        assert "about" not in await page(site, f"/find/{ID}")
+        for _ in range(60):
+            site.pass_time(30)
+            site.hear(ID)
+        assert "about" in await page(site, f"/find/{ID}")
+
+
+async def test_a_level_of_minutes_ago_is_old(site: Site) -> None:
+    site.hear(ID)
+    site.pass_time(170)
+    assert 'id="level" data-old' in await page(site, f"/find/{ID}")
+    site.pass_time(20)
+    assert 'id="level" class="old"' in await page(site, f"/find/{ID}")
+    assert "Hace <time" in await page(site, f"/find/{ID}?lang=es")
 
 
 async def test_a_meter_that_was_never_heard_is_waited_for(site: Site) -> None:

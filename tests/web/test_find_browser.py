@@ -74,7 +74,9 @@ async def test_by_number_the_level_follows(browser: Any, site: Site) -> None:
     await tab.page.get_by_role("button", name="Find it").click()
     await tab.until(f"{LIVE} && location.pathname === '/find/{ID}'")
     assert await tab.page.evaluate(COUNT) == "0"
+    assert "Before this visit" in await tab.text("#level")
     await hears(tab, site, 20.0)
+    assert "Before this visit" not in await tab.text("#level")
     assert "Wait for the next message." in await tab.page.evaluate(TREND)
     await hears(tab, site, 27.0)
     assert await tab.page.evaluate(TREND) == "Stronger +7.0 dB"
@@ -92,6 +94,19 @@ async def test_by_number_the_level_follows(browser: Any, site: Site) -> None:
     await tab.until(f"{LIVE} && {COUNT} === '4'")
     await tab.page.get_by_role("button", name="Begin the visit anew").click()
     assert [await tab.text(f"#{name}") for name in ("count", "best", "mean")] == ["0", "–", "–"]
+    await fine(tab)
+
+
+async def test_a_level_grows_old(browser: Any, site: Site) -> None:
+    site.hear(ID, snr_db=15.0)
+    tab = await level_of(browser, site, f"/find/scm/{ID}")
+    await hears(tab, site, 20.0)
+    assert await tab.page.locator(".grade").is_visible()
+    site.pass_time(185)
+    await tab.page.locator(".stood", has_text="3 min ago:").wait_for()
+    assert not await tab.page.locator(".grade").is_visible()
+    await hears(tab, site, 21.0)
+    assert await tab.page.locator(".grade").is_visible()
     await fine(tab)
 
 

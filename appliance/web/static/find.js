@@ -9,7 +9,7 @@
   const STEADY_DB = 1.5; // one message differs from the next by as much anyway
   const [WEAK_DB, FAIR_DB] = [12, 20];
   const level = document.getElementById("level");
-  const { full, stronger, weaker, same, events, heard, edition } = level.dataset;
+  const { full, old, stronger, weaker, same, events, heard, edition } = level.dataset;
   const element = (id) => document.getElementById(id);
   const number = new Intl.NumberFormat(document.documentElement.lang, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const told = (db) => number.format(db).replace("-", "−");
@@ -161,7 +161,14 @@
     element("mean").textContent = mean() === null ? "–" : `${told(mean())} dB`;
     line("best", visit.best);
     line("mean", mean());
+    date();
     draw();
+  };
+  // What was heard minutes ago, or elsewhere, tells nothing of where the antenna stands now.
+  const date = () => {
+    const time = level.querySelector(".since time");
+    level.classList.toggle("old", Boolean(time) && Page.now() - Date.parse(time.dateTime) > old * 1000);
+    level.classList.toggle("before", visit.count === 0);
   };
 
   const SVG = "http://www.w3.org/2000/svg";
@@ -246,7 +253,7 @@
     show();
   });
   element("visit").hidden = false;
-  setInterval(draw, 1000);
+  setInterval(() => { date(); draw(); }, 1000);
   addEventListener("resize", draw);
   show();
 }

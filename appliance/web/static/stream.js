@@ -120,5 +120,6 @@ const Page = (() => {
   };
 
   setInterval(grow, 1000);
-  return { grow, listen, morph, parse };
+  const now = () => Date.now() - ahead; // by the server's clock
+  return { grow, listen, morph, now, parse };
 })();

@@ -27,19 +27,22 @@ INTERVAL_S = 0.1
 # Beside a meter 50 dB are common, and in a street half of that.
 FULL_GAUGE_DB = 60.0
 # Of fewer messages in the last hour nobody can say how often they come.
-FEWEST = 3
+FEWEST, HOUR_S = 3, 3600.0
+# Who moves an antenna has moved it by then; most meters send every 30 s.
+OLD_S = 180
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """For _level.html. `row` is None until the meter was heard; `listening` is None while no radio runs.
 
-    `every` is how much time there is between two messages, "" where that is not known. `same` are the addresses and
-    protocols of the meters with this number, if there are several.
+    `every` is how much time there is between two messages, "" where that is not known. `is_old`: it says nothing of
+    now. `same` are the addresses and protocols of the meters with this number, if there are several.
     """
 
     row: meter_rows.MeterRow | None
     every: str
+    is_old: bool
     frequency_mhz: float | None
     gauge_percent: int
     listening: Shown | None
@@ -50,7 +53,8 @@ class Level:
 class LevelPage:
     """For find_level.html. `name` is what its address ends with; `heard` and `edition` are where the events begin.
 
-    `place` is the name and the address of its service point, `full_db` what fills the gauge.
+    `place` is the name and the address of its service point, `full_db` what fills the gauge; a level is
+    old after `old_s`.
     """
 
     name: str
@@ -58,6 +62,7 @@ class LevelPage:
     place: tuple[str, str]
     level: Level
     full_db: float
+    old_s: int
     heard: str
     edition: str
     now_ms: int
@@ -108,6 +113,7 @@ async def view(request: web.Request) -> web.Response:
         place=(of.name, of.address) if of else ("", ""),
         level=_level(parts, sought, meter),
         full_db=FULL_GAUGE_DB,
+        old_s=OLD_S,
         heard="" if meter is None else str(meter.last_at),
         edition=parts.edition,
         now_ms=times.moment.utc_ms,
@@ -162,13 +168,28 @@ def _level(parts: Parts, sought: Sought, meter: Meter | None) -> Level:
     named = [(f"/find/{meter_rows.name_of(key)}", key) for key in same]
     if meter is None:
         runs = any(receiver.state == "running" for receiver in parts.receivers())
-        return Level(None, "", None, 0, times.ago(parts.uptime_s) if runs else None, named)
+        return Level(None, "", False, None, 0, times.ago(parts.uptime_s) if runs else None, named)
     row = meter_rows.meter_row(parts, meter, parts.store.assigned.of(meter.key), None, times)
     return Level(
         row=row,
-        every=span(min(3600.0, parts.uptime_s) / row.per_hour) if row.per_hour >= FEWEST else "",
+        every=_every(parts, meter, row.per_hour),
+        is_old=_ago_s(parts, meter.last_at) > OLD_S,
         frequency_mhz=None if meter.frequency_hz is None else meter.frequency_hz / 1e6,
         gauge_percent=round(100 * min(1.0, max(0.0, (meter.snr_db or 0.0) / FULL_GAUGE_DB))),
         listening=None,
         same=named,
     )
+
+
+def _every(parts: Parts, meter: Meter, an_hour: int) -> str:
+    """How much time there is between two messages; "" where too few came, or the program did not run all of it."""
+    if an_hour < FEWEST:
+        return ""
+    if (known_s := _ago_s(parts, meter.first_at)) <= min(HOUR_S, parts.uptime_s):
+        return span((known_s - _ago_s(parts, meter.last_at)) / (an_hour - 1))
+    return span(HOUR_S / an_hour) if parts.uptime_s >= HOUR_S else ""
+
+
+def _ago_s(parts: Parts, at: int) -> float:
+    clock = parts.store.clock
+    return (clock.utc_ms(clock.now()) - clock.utc_ms(at)) / 1000
