@@ -7,11 +7,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.store.writer import Store
+from appliance.sync.envelope import RECEIPT, seal
 from appliance.sync.gate import Gate
 from tests.web.conftest import logged_in, recorded
 from tests.web.test_pull import Door, opened
+
+BY_ANOTHER = seal(RECEIPT, b"{}", Ed25519PrivateKey.generate())
 
 
 @pytest.fixture
@@ -94,7 +98,8 @@ async def test_receipts_are_brought_back(door: Door) -> None:
         (b"", "receipts", 422, "There was nothing in it."),
         (b"\n\n", "receipts", 422, "There was nothing in it."),
         (b"{}", "other", 422, "There was nothing in it."),
-        (b"<b>rubbish</b>", "receipts", 422, "Nothing in it is believed."),
+        (b"<b>rubbish</b>", "receipts", 422, "This file cannot be read."),
+        (BY_ANOTHER, "receipts", 422, "Nothing in it is believed."),
         (b"x" * 3_000_000, "receipts", 413, "This file cannot be read."),
     ],
 )

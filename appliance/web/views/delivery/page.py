@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 FIELD = "receipts"
 NOT_NOW, NOTHING, NOT_READ = "not now", "nothing", "not read"
+# Nobody can have signed what is none of the aggregator's files.
+UNREADABLE = {"malformed", "too_large"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ async def bring(request: web.Request) -> web.Response:
         return await _answer(request, Brought(NOT_NOW, words or str(fault)), 503)
     if tally is None:
         return await _answer(request, Brought(NOTHING), 422)
+    if tally.refused and not tally.is_good and tally.refused.keys() <= UNREADABLE:
+        return await _answer(request, Brought(NOT_READ, tally.words), 422)
     brought = Brought("", tally.words, tally.taken, tally.known, tally.refused.total())
     if brought.taken:
         _note(request, "receipts_brought", taken=brought.taken)
