@@ -41,6 +41,7 @@ async def test_the_phones_time_is_shown_and_used_when_asked(browser: Any, tmp_pa
         await tab.until("document.getElementById('difference').textContent")
         assert re.fullmatch(r"The phone is \d+ days ahead of the appliance\.", await tab.text("#difference"))
         assert await tab.text("#phone-time") == "1 Mar 2026 12:00:00 UTC"
+        assert not await tab.page.get_by_text("In the appliance's zone:").is_visible()
         assert (await tab.text("#own-time")).startswith("≈ 1 Jan 2025")
         # Looked at, nothing is set.
         assert site.store.clock.moment(site.store.clock.now()).source == "estimate"
@@ -51,6 +52,23 @@ async def test_the_phones_time_is_shown_and_used_when_asked(browser: Any, tmp_pa
         assert abs(moment.utc_ms - site.machine.utc_ms) < 20_000
         await tab.until("document.getElementById('difference').textContent")
         assert await tab.text("#difference") == "The two clocks agree, as far as the link tells."
+        await fine(tab)
+        await tab.page.context.close()
+
+
+async def test_the_phone_keeps_its_own_zone_and_the_offset_of_its_day(browser: Any, tmp_path: Path) -> None:
+    async with box(tmp_path, raspberry(tmp_path / "pi").machine, lost=True) as site:
+        tab = await opened(browser, site, "/", viewport=PHONE, timezone_id="America/Santiago")
+        summer, winter = "2026-11-23T19:24:53Z", "2026-06-01T19:24:53Z"
+        for moment, own, there in (
+            (summer, "23 Nov 2026 16:24:53 UTC−03", "23 Nov 2026 19:24:53 UTC"),
+            (winter, "1 Jun 2026 15:24:53 UTC−04", "1 Jun 2026 19:24:53 UTC"),
+        ):
+            await tab.page.clock.set_fixed_time(moment)
+            await tab.page.goto(site.url + "/system")
+            assert await tab.text("#phone-time") == own
+            assert await tab.text("#phone-time-there") == there
+            assert await tab.page.get_by_text("In the appliance's zone:").is_visible()
         await fine(tab)
         await tab.page.context.close()
 

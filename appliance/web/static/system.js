@@ -41,21 +41,34 @@
     difference.textContent = text.replace("{time}", length(Math.abs(ahead)));
   };
 
-  // As the server writes it.
+  // As the server writes it, in a zone, or in this phone's, with the offset that this zone has then.
   const months = own.dataset.months.split(" ");
-  const digits = { dateStyle: "short", timeStyle: "medium", timeZone: own.dataset.zone };
-  const iso = new Intl.DateTimeFormat("sv-SE", digits);
-  const written = (ms) => {
-    const [date, time] = iso.format(new Date(ms)).split(" ");
-    const [year, month, day] = date.split("-").map(Number);
-    return `${day}\u00a0${months[month - 1]}\u00a0${year} ${time}`;
+  const clock = (timeZone) => {
+    const iso = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone });
+    const named = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
+    const offset = (moment) => {
+      const { value } = named.formatToParts(moment).find(({ type }) => type === "timeZoneName");
+      const told = value.slice("GMT".length).replace("-", "\u2212").replace(/:00$/, "");
+      return ` UTC${/[1-9]/.test(told) ? told : ""}`;
+    };
+    return (ms) => {
+      const moment = new Date(ms);
+      const [date, time] = iso.format(moment).split(" ");
+      const [year, month, day] = date.split("-").map(Number);
+      return `${day}\u00a0${months[month - 1]}\u00a0${year} ${time}${offset(moment)}`;
+    };
   };
-  const tail = own.textContent.match(/ UTC\S*$/)[0];
+  const there = clock(own.dataset.zone);
+  const here = clock(undefined);
   const head = own.textContent.startsWith("≈") ? "≈ " : "";
+  const phone = document.getElementById("phone-time");
+  const phoneThere = document.getElementById("phone-time-there");
   const tick = () => {
     const now = Date.now();
-    own.textContent = `${head}${written(now - ahead)}${tail}`;
-    document.getElementById("phone-time").textContent = `${written(now)}${tail}`;
+    own.textContent = `${head}${there(now - ahead)}`;
+    phone.textContent = here(now);
+    phoneThere.textContent = there(now);
+    phoneThere.parentElement.hidden = phoneThere.textContent === phone.textContent;
   };
 
   form.addEventListener("submit", async (event) => {
