@@ -33,6 +33,18 @@ class Session:
     used_ms: int
 
 
+def is_account_name(name: object) -> bool:
+    """Whether this is a name as accounts are kept by.
+
+    >>> is_account_name("ana"), is_account_name("Ana"), is_account_name("a" * 41), is_account_name(b"ana")
+    (True, False, False, False)
+    """
+    try:
+        return isinstance(name, str) and account_name(name) == name
+    except InputError:
+        return False
+
+
 def account_name(typed: str) -> str:
     """The name of an account as it is kept, of one as people type it. Raises InputError.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from appliance import __version__
 from appliance.errors import ApplianceError, SourceHung, StoreError, UsageError
+from appliance.recent_log import OneLine
 
 if TYPE_CHECKING:
     from appliance.radio.sources import SourceSettings
@@ -53,11 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         words = sys.argv[1:] if argv is None else argv
         arguments = _arguments(words)
-        logging.basicConfig(
-            stream=sys.stderr,
-            level=logging.DEBUG if arguments.verbose else logging.INFO,
-            format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        )
+        to_stderr = logging.StreamHandler()
+        to_stderr.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.DEBUG if arguments.verbose else logging.INFO, handlers=[to_stderr])
         code: int = arguments.command(arguments)
         _flush()
     except BrokenPipeError:

@@ -19,6 +19,8 @@ from appliance.errors import ConfigError
 from appliance.lasting import Lasting, default_name
 from appliance.settings import near, nearest, setting, settings_of, toml_document
 
+# Of the arguments of a command; what is shorter stands everywhere.
+SHORTEST_SECRET = 4
 SEARCHED = (Path("appliance.toml"), Path("/etc/meter-appliance/appliance.toml"))
 
 
@@ -212,6 +214,12 @@ class Receiver:
         high=86_400,
         none="auto",
     )
+
+    @property
+    def untold(self) -> frozenset[str]:
+        """What `command` is told, in whole and in part: any of it may be a password, so it is quoted nowhere."""
+        parts = {part for word in self.command[1:] for part in (word, word.partition("=")[2])}
+        return frozenset(part for part in parts if len(part) >= SHORTEST_SECRET)
 
     @property
     def silence_s(self) -> float:

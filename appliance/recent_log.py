@@ -13,12 +13,21 @@ from collections.abc import Iterator
 MOST_LINES, LONGEST_LINE = 2_000, 500
 
 
+class OneLine(logging.Formatter):
+    """Formats a message as one line, whatever a stranger had it quote; a traceback has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging gives it
+        """The line."""
+        record.message = "".join(char if char.isprintable() else "?" for char in record.message)
+        return super().formatMessage(record)
+
+
 class RecentLog(logging.Handler):
     """Keeps so many lines of what is logged; those of a traceback each count."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
-        formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        formatter = OneLine("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
         formatter.converter = time.gmtime
         self.setFormatter(formatter)
         self._lines: deque[str] = deque(maxlen=MOST_LINES)

@@ -192,9 +192,15 @@ class Radio:
         lines = Lines()
         while chunk := await stderr.read(CHUNK_BYTES):
             for line in lines.feed(chunk):
-                if line and (text := _one_line(line.decode(errors="replace"))):
+                if line and (text := _one_line(self._without_arguments(line.decode(errors="replace")))):
                     self._last_error = text
                     log.debug("radio=%s says: %s", self._receiver.name, text)
+
+    def _without_arguments(self, text: str) -> str:
+        """What a child says, without what it was told: a program that does not know an option quotes it."""
+        for word in sorted(self._receiver.untold, key=len, reverse=True):
+            text = text.replace(word, "…")
+        return text
 
     async def _end(
         self, child: asyncio.subprocess.Process, errors: asyncio.Task[None], report: Callable[[str], None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from appliance.account import is_account_name
 from appliance.store.rows import MeterKey
 
 MOST_ACCOUNTS, MOST_SESSIONS = 50, 200
@@ -137,7 +138,9 @@ def read(known: sqlite3.Connection) -> People:
     """What the catalogue holds. Raises sqlite3.DatabaseError for what was never written there."""
     people = People(is_known=True)
     for row in known.execute("SELECT name, kept, role, made_at, changed_at, disabled_at FROM account"):
-        people.accounts[row[0]] = AccountRow(*row)
+        # A backup that somebody made up may hold any name.
+        if is_account_name(row[0]):
+            people.accounts[row[0]] = AccountRow(*row)
     for token, name, made_at, used_at in known.execute("SELECT token_sha256, name, made_at, used_at FROM session"):
         if name in people.accounts:
             people.sessions[token] = SessionRow(token, name, made_at, used_at, used_at)

@@ -20,8 +20,7 @@ def shown(config: Config) -> dict[str, Any]:
 def secrets(config: Config) -> set[str]:
     """What is secret among them, to be looked for wherever it might stand."""
     found = {str(value) for table, one, value in _entries(config) if _is_secret(table, one) and value}
-    # A program that stands in for the receiver may be told a password.
-    return found | {word for receiver in config.receivers for word in receiver.command[1:]}
+    return found.union(*(receiver.untold for receiver in config.receivers))
 
 
 def _entries(config: Config) -> list[tuple[str, Any, Any]]:

@@ -35,6 +35,12 @@ LONGEST_RETRY_S = 3_600.0
 HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
 HINT_CERTIFICATE = "Copy the aggregator's certificate to the file that [sync] certificate names, and see to the clock."
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+
+
+class _Bounds(Exception):
+    """An answer is beyond what is taken, in these words."""
+
+
 _NOT_TRUSTED = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
 
 
@@ -89,7 +95,7 @@ class Link:
                     raise NotDelivered(words, retry_after_s=_retry_after_s(response))
                 async for line in _lines(response.content, most_bytes):
                     self._take(line, asked, told)
-        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+        except (aiohttp.ClientError, OSError, TimeoutError, _Bounds) as fault:
             # The next request reads the certificate anew, for that may be what is put right meanwhile.
             await self.close()
             hint = HINT_CERTIFICATE if isinstance(fault, _NOT_TRUSTED) else None
@@ -164,7 +170,7 @@ async def _lines(content: aiohttp.StreamReader, most_bytes: int) -> AsyncIterato
     async for piece in content.iter_any():
         left -= len(piece)
         if left < 0:
-            raise aiohttp.ClientPayloadError(f"an answer of more than {MOST_ANSWER_BYTES} bytes")
+            raise _Bounds(f"an answer of more than {MOST_ANSWER_BYTES} bytes")
         *ended, rest = piece.split(b"\n")
         for end in ended:
             line += end
@@ -175,9 +181,9 @@ async def _lines(content: aiohttp.StreamReader, most_bytes: int) -> AsyncIterato
             line.clear()
         line += rest
         if len(line) > most_bytes:
-            raise aiohttp.ClientPayloadError("an answer of too long lines")
+            raise _Bounds("an answer of too long lines")
     if line:
-        raise aiohttp.ClientPayloadError("the answer breaks off")
+        raise _Bounds("the answer breaks off")
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
@@ -193,4 +199,11 @@ def _words(fault: BaseException) -> str:
         return "its certificate is not the one that is set, is for another name, or has expired"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return f"cannot be reached ({fault.os_error.strerror or fault.os_error})"
-    return str(fault) or type(fault).__name__
+    if isinstance(fault, _Bounds):
+        return str(fault)
+    if isinstance(fault, aiohttp.ServerDisconnectedError):
+        return "it broke the connection off"
+    if isinstance(fault, aiohttp.ClientError) and not isinstance(fault, OSError):
+        # Its words would quote whoever answers.
+        return "what it says is no sound HTTP"
+    return getattr(fault, "strerror", None) or type(fault).__name__

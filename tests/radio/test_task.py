@@ -41,11 +41,11 @@ RTLAMR = (
 class Fake:
     """A radio whose process runs the given Python."""
 
-    def __init__(self, directory: Path, source: str, silence_s: float = 20) -> None:
+    def __init__(self, directory: Path, source: str, silence_s: float = 20, told: tuple[str, ...] = ()) -> None:
         script = directory / "child.py"
         heading = f"import os, signal, sys, time\nMESSAGE = {MESSAGE!r}\nSTATUS = {STATUS!r}\nRTLAMR = {RTLAMR!r}\n"
         script.write_text(heading + textwrap.dedent(source), encoding="utf-8")
-        receiver = Receiver(command=(sys.executable, "-u", str(script)), silence_timeout_s=silence_s)
+        receiver = Receiver(command=(sys.executable, "-u", str(script), *told), silence_timeout_s=silence_s)
         self.heard: list[tuple[Message, bool]] = []
         self.reports: list[str] = []
         self.radio = Radio(receiver, lambda message, simulated: self.heard.append((message, simulated)), lambda: NOW)
@@ -93,6 +93,15 @@ async def test_rtlamr_stands_in(tmp_path: Path) -> None:
     assert not simulated
     assert fake.radio.state.state == "running"
     assert fake.radio.state.garbage == {"another message": 1}
+
+
+async def test_what_a_child_was_told_is_not_quoted(tmp_path: Path) -> None:
+    says = "print('unknown:', sys.argv[1:], sys.argv[1].partition('=')[2], file=sys.stderr); sys.exit(64)"
+    fake = Fake(tmp_path, says, told=("-password=four words", "-q", "secret-token"))
+    with pytest.raises(SourceLost) as lost:
+        await fake.run()
+    assert "unknown:" in str(lost.value)
+    assert not any(word in str(lost.value) + fake.radio.state.source for word in ("four", "words", "token"))
 
 
 async def test_death_is_told_in_the_childs_last_words(tmp_path: Path) -> None:

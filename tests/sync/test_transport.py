@@ -109,3 +109,21 @@ async def test_a_strangers_words_do_nothing_to_a_terminal_or_a_log() -> None:
     async with answering(rude) as link:
         await link.post("/here", [b"x"], WHO, told)
     assert told.refusals == [("fork?", "no?[2J??level=ERROR all is lost")]
+
+
+async def test_one_who_is_no_web_server_is_not_quoted() -> None:
+    async def banner(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9 BANNER\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(banner, "127.0.0.1", 0)
+    link = Link(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", {})
+    try:
+        with pytest.raises(NotDelivered, match=r"no sound HTTP|broke the connection off|Connection reset") as fault:
+            await link.post("/here", [b"x"], WHO, Told())
+        assert "BANNER" not in str(fault.value)
+    finally:
+        await link.close()
+        server.close()
+        await server.wait_closed()

@@ -39,7 +39,7 @@ async def show_errors(
         # The browser went away: nobody is left to tell.
         raise
     except Exception:
-        log.exception("page=%s broke", request.path)
+        log.exception("page=%r broke", request.path)
         return _told(request, 500)
 
 

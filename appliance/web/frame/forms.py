@@ -34,7 +34,10 @@ def is_own(request: web.Request) -> bool:
     if site := request.headers.get("Sec-Fetch-Site"):
         return site == "same-origin"
     origin = request.headers.get("Origin", "")
-    return "://" in origin and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    try:
+        return "://" in origin and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    except ValueError:
+        return False
 
 
 async def form(request: web.Request) -> dict[str, str]:

@@ -6,6 +6,7 @@ is worked out at a time, in a thread, whatever number of log-ins comes in: beyon
 """
 
 import asyncio
+import re
 import secrets
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,8 @@ TOO_SHORT, TOO_LONG = "the password has fewer than 12 characters", "the password
 TOO_SIMPLE, IS_NAME = "the password has too few different characters", "the password is hardly more than the name"
 UNREADABLE = "the password has characters that cannot be typed"
 ADVICE = "Three or four words that do not belong together are easy to remember and hard to guess."
+MOST_WORK = 4 * MEMORY_KIB, 10, 4
+_PHC = re.compile(r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}")
 _TODAY = f"$argon2id$v=19$m={MEMORY_KIB},t={ITERATIONS},p={LANES}$"
 
 
@@ -94,7 +97,14 @@ def kept(password: str) -> str:
 
 
 def is_right(password: str, known: str) -> bool:
-    """Whether a password is the one that is kept. Takes as long as `kept`."""
+    """Whether a password is the one that is kept. Takes as long as `kept`.
+
+    What is kept may have come in a backup that somebody made up: what asks for more than a few times the work of today
+    is nobody's password.
+    """
+    asked = _PHC.fullmatch(known)
+    if not asked or any(int(asks) > most for asks, most in zip(asked.groups(), MOST_WORK, strict=True)):
+        return False
     try:
         Argon2id.verify_phc_encoded(_bytes(password[: MOST + 1]), known)
     except InvalidKey:

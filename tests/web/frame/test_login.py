@@ -184,6 +184,7 @@ async def test_roles_are_asked_for_each_request(site: Site, mine: Browser) -> No
         ({"Sec-Fetch-Site": "same-site"}, 403),
         ({"Sec-Fetch-Site": "none"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": ""}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "http://127.0.0.1"}, 403),

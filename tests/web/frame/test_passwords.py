@@ -7,7 +7,20 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from appliance.errors import InputError
 from appliance.web.frame import passwords
-from appliance.web.frame.passwords import IS_NAME, TOO_LONG, TOO_SHORT, TOO_SIMPLE, UNREADABLE, Overrun, Passwords
+from appliance.web.frame.passwords import (
+    IS_NAME,
+    TOO_LONG,
+    TOO_SHORT,
+    TOO_SIMPLE,
+    UNREADABLE,
+    Overrun,
+    Passwords,
+    is_right,
+    kept,
+)
+
+PASSWORD = "four words do not rhyme"
+KEPT = kept(PASSWORD)
 
 
 async def test_a_password_is_known_again() -> None:
@@ -74,3 +87,20 @@ def test_what_is_no_password(password: str, words: str) -> None:
 )
 def test_what_is_one(password: str) -> None:
     passwords.check_new(password, "ana.perez")
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        "",
+        "x",
+        KEPT.replace("m=19456", "m=1048576"),
+        KEPT.replace("t=2", "t=1000000"),
+        KEPT.replace("p=1", "p=64"),
+        KEPT.replace("$v=19", "$v=16"),
+        KEPT[:-40],
+    ],
+)
+def test_what_asks_for_too_much_work_is_nobodys(known: str) -> None:
+    """A backup that somebody made up could hold it."""
+    assert not is_right(PASSWORD, known)
