@@ -7,6 +7,7 @@ outside. (OWASP, "CSV Injection".) JSON has it as it is.
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,8 @@ from aiohttp import web
 from appliance.web.documents import document
 
 FORMATS = ("csv", "json")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for a formula, also where it divides the line otherwise than it was written.
+_FORMULA = re.compile(r"(^|[;,\t\r\n])(?=[=+\-@\t\r])")
 # So that spreadsheets take it for UTF-8.
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
@@ -47,8 +49,8 @@ def in_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], point: str
 def _cell(value: Any, point: str) -> Any:
     """A value as CSV has it.
 
-    >>> [_cell(value, ",") for value in ("=1+1", -3, Decimal("-1.50"), 0.5, None, True, ["a", "b"])]
-    ["'=1+1", -3, '-1,50', '0,5', '', 'true', 'a b']
+    >>> [_cell(value, ",") for value in ("=1+1", "a;=1", -3, Decimal("-1.50"), 0.5, None, True, ["a", "b"])]
+    ["'=1+1", "a;'=1", -3, '-1,50', '0,5', '', 'true', 'a b']
     """
     if value is None:
         return ""
@@ -58,4 +60,4 @@ def _cell(value: Any, point: str) -> Any:
         return format(value, "f" if isinstance(value, Decimal) else "").replace(".", point)
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
