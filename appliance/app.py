@@ -10,6 +10,7 @@ wrong its file is watched, and what is corrected is taken up by starting the par
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -40,6 +41,7 @@ from appliance.sync.transport import links_of
 from appliance.web import probe
 from appliance.web.encryption import Encryption, encryption
 from appliance.web.first_account import FIRST_PASSWORD, FirstAccount
+from appliance.web.frame.room import allow_files
 from appliance.web.parts import Parts
 from appliance.web.site import serving
 
@@ -64,6 +66,9 @@ async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> No
     """
     # Before any thread begins.
     share_one_heap()
+    allow_files()
+    # What is kept has passwords, though worked out, and names of customers: it is nobody else's.
+    os.umask(0o077)
     stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     notifier = Notifier()

@@ -150,6 +150,13 @@ async def test_a_stop_keeps_all_that_was_heard(start: Start, number: signal.Sign
     assert not any(alive(pid) for pid in appliance.children())
 
 
+async def test_what_is_kept_is_its_owners_alone(start: Start) -> None:
+    appliance = await start(meters=2)
+    await appliance.until_heard(2)
+    data = appliance.directory / "data"
+    assert [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077] == []
+
+
 async def test_killed_and_started_again(start: Start) -> None:
     appliance = await start(meters=50, commit_interval_s=0.1)
     await appliance.until_heard(50)
