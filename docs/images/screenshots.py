@@ -142,8 +142,8 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
             await page.locator("canvas").first.wait_for()
             await page.wait_for_timeout(2_000)
         if path == LEVEL:
-            await page.locator(".candidates .id").first.click()
-            await page.locator("#strip .point").nth(2).wait_for(timeout=300_000)
+            await page.locator(".candidates .id[href$='-simulated']").first.click()
+            await page.locator("#strip .point").nth(1).wait_for(timeout=600_000)
         await page.screenshot(path=HERE / name)
         await context.close()
 
