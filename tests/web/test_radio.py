@@ -125,6 +125,18 @@ async def test_it_is_set_at_once_and_back(site: Site, process: Process, technici
     ]
 
 
+async def test_what_is_measured_is_not_told_of_before_it_was_set(site: Site, process: Process, technician: Any) -> None:
+    await send(technician, site, "/radio/street/tune", TUNING)
+    assert (await page(technician, site)).count("adjusting…") == 2
+    assert RECEIVER.status is not None
+    site.receiver(status=replace(RECEIVER.status, center_hz=911_500_000, gain_db=39.0))
+    assert "911.500 <small>MHz" in await page(technician, site)
+    await send(technician, site, "/radio/street/reset")
+    assert "ajustando…" in await page(technician, site, "/radio?lang=es")
+    site.pass_time(16)
+    assert "adjusting…" not in await page(technician, site)
+
+
 async def test_a_supply_is_offered_where_there_is_one(site: Site, process: Process, technician: Any) -> None:
     assert 'name="bias_tee"' in await page(technician, site)
     await send(technician, site, "/radio/street/tune", {"supply": "1", "bias_tee": "on"})

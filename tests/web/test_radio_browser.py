@@ -93,17 +93,20 @@ async def test_an_hour_with_the_radio(browser: Any, tmp_path: Path) -> None:
         # The gain, and back; the page stays, and so does what another one shows.
         other = await opened(browser, site, "/radio")
         await tab.until("window.here = true")
+        await page.get_by_label("by hand").check()
         await page.get_by_label("Gain dB").fill("39")
         await press(tab, "Set it now")
         await page.locator("#tuning .by-hand", has_text="by ana").wait_for()
         assert await page.get_by_label("Gain dB").input_value() == "38.6"
         assert await page.get_by_label("by hand").is_checked()
+        assert "Set: 912.600 MHz, 38.6 dB" in await tab.text("#tuning .done")
         await other.page.locator("#tuning .by-hand").wait_for()
         assert await other.page.get_by_label("by hand").is_checked()
         await moves(tab)
         await press(tab, "Back to what the settings say")
         await page.locator("#tuning .by-hand").wait_for(state="detached")
         assert await page.get_by_label("automatic").is_checked()
+        assert not await page.get_by_label("Gain dB").is_visible()
         assert await page.evaluate("window.here")
 
         # A recording: made, taken along, deleted.

@@ -7,7 +7,6 @@
   const canvas = document.getElementById("spectrum");
   const pause = document.getElementById("pause");
   const readout = document.getElementById("pointed");
-  const done = document.getElementById("done");
   const picture = canvas ? Spectrum(canvas) : null;
   let leave = () => {};
   let paused = false;
@@ -44,9 +43,22 @@
     leave = Page.listen(() => `${root.dataset.events}${picture && !paused ? "" : "&picture=0"}`, "", take);
   };
 
+  // What it is set to by now, said where the finger is.
+  const SAID_MS = 15000;
+  let saying = 0;
+  const say = (place, text) => {
+    clearTimeout(saying);
+    for (const done of root.querySelectorAll(".done")) done.textContent = done === place ? text : "";
+    if (!place || !text) return;
+    place.scrollIntoView({ block: "nearest" });
+    saying = setTimeout(() => (place.textContent = ""), SAID_MS);
+  };
+
   // The whole page is the answer: its sections take the place of those here.
   const send = async (form) => {
     const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    const place = form.closest("section").querySelector(".done");
+    const sets = /\/(tune|reset)$/.test(new URL(form.action).pathname);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.getElementById("radio")) {
       location.reload();
@@ -56,7 +68,7 @@
     Page.grow();
     const again = root.querySelector("[aria-invalid]") || root.querySelector(`form[action="${new URL(form.action).pathname}"] button`);
     if (again) again.focus();
-    done.textContent = answer.ok ? done.dataset.done : "";
+    say(place, answer.ok && sets ? root.querySelector(".tuned").dataset.said : "");
     estimate();
   };
 
@@ -77,7 +89,7 @@
     event.preventDefault();
     if (form.dataset.sent) return;
     form.dataset.sent = "1";
-    done.textContent = "";
+    say(null, "");
     send(form).catch(() => form.submit()).finally(() => delete form.dataset.sent);
   });
   root.addEventListener("input", (event) => {

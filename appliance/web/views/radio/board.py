@@ -25,6 +25,8 @@ from appliance.web.views.radio.shown import ByHand, RadioPage, facts_of, page_of
 FRESH_S, MINUTE_S, LEAST_S = 2.0, 60.0, 10.0
 # How long a frame counts as what comes in now.
 FRAME_S = 5.0
+# The receiver tells what it measures every few seconds: so long after a setting, what it told may be of before.
+SETTLED_S = 15.0
 SECTIONS = ("state", "facts", "tuning", "survey", "captures")
 
 
@@ -56,11 +58,17 @@ class Board:
         self._kept: dict[str, tuple[int, Sequence[Kept]]] = {}
         self._asked: dict[str, Mapping[str, float]] = {}
         self._by_hand: dict[str, tuple[str, int]] = {}
+        self._set_s: dict[str, float] = {}
         self._making = asyncio.Lock()
 
     def set_by(self, name: str, who: str) -> None:
         """Somebody has set a radio by hand just now."""
         self._by_hand[name] = (who, self._parts.store.clock.now())
+        self.was_set(name)
+
+    def was_set(self, name: str) -> None:
+        """A radio was set just now."""
+        self._set_s[name] = self._parts.monotonic()
 
     def survey_asked(self, name: str, fields: Mapping[str, float]) -> None:
         """Somebody began a survey by these fields, which the form shows from now on: it is often made again."""
@@ -98,11 +106,13 @@ class Board:
         controls, latest = controls_by(self._parts, name), self._frames.get(name)
         frame = latest.frame if latest and now_s - latest.came_s < FRAME_S else None
         by_hand = self._by_hand.get(name)
+        set_s = self._set_s.get(name)
+        tuned = controls.tuning if controls and set_s is not None and now_s - set_s < SETTLED_S else None
         return page_of(
             receiver,
             controls,
             [one.name for one in self._parts.receivers()],
-            facts_of(receiver, frame, *self._a_minute(receiver, now_s)),
+            facts_of(receiver, frame, *self._a_minute(receiver, now_s), tuned=tuned),
             ByHand(by_hand[0], Times(self._parts.store.clock).at(by_hand[1])) if by_hand else None,
             await self._captures(name, controls) if may_act else (),
             may_act,

@@ -46,8 +46,10 @@ class Facts:
     """For _radio_facts.html. Numbers are None until the receiver told them.
 
     `a_minute` is how many messages came in the last minute that somebody looked, else (`is_mean`) since the start.
+    `is_settling`: it was set just now, and what is told of how it is set is of before.
     """
 
+    is_settling: bool
     center_mhz: float | None
     rate_msps: float | None
     gain_db: float | None
@@ -206,12 +208,17 @@ def setting_of(receiver: ReceiverState, controls: Controls | None, by_hand: ByHa
     )
 
 
-def facts_of(receiver: ReceiverState, frame: Spectrum | None, a_minute: float | None, is_mean: bool) -> Facts:
-    """What a receiver measures and counts."""
+def facts_of(
+    receiver: ReceiverState, frame: Spectrum | None, a_minute: float | None, is_mean: bool, tuned: Tuning | None = None
+) -> Facts:
+    """What a receiver measures and counts; it was `tuned` just now."""
     status, tuning = receiver.status, receiver.tuning
     rate_hz = status.sample_rate_hz if status else 0
     refused = dict(status.refused) if status else {}
     return Facts(
+        is_settling=tuned is not None
+        and status is not None
+        and (tuned.center_hz, tuned.gain_db) != (status.center_hz, status.gain_db),
         center_mhz=status.center_hz / 1e6 if status else None,
         rate_msps=rate_hz / 1e6 if status else None,
         gain_db=status.gain_db if status else None,

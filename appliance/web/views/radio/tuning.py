@@ -51,7 +51,9 @@ async def reset(request: web.Request) -> web.Response:
     await form(request)
 
     async def go_back(controls: Controls) -> None:
-        note(request, "radio_reset", **asdict(await controls.reset()))
+        tuning = await controls.reset()
+        request.app[BOARD].was_set(receiver_of(request).name)
+        note(request, "radio_reset", **asdict(tuning))
 
     return await ask(request, PART, go_back)
 
