@@ -20,6 +20,7 @@ from pathlib import Path
 from appliance import __version__
 from appliance.config import DATA, PAGE, Config, Draft, Wrong, read
 from appliance.errors import ConfigError, StoreError
+from appliance.file_handles import allow_file_handles
 from appliance.memory import share_one_heap
 from appliance.notify import Notifier
 from appliance.radio.task import Radio
@@ -41,7 +42,6 @@ from appliance.sync.transport import links_of
 from appliance.web import probe
 from appliance.web.encryption import Encryption, encryption
 from appliance.web.first_account import FIRST_PASSWORD, FirstAccount
-from appliance.web.frame.room import allow_files
 from appliance.web.parts import Parts
 from appliance.web.site import serving
 
@@ -66,7 +66,7 @@ async def run(path: Path | None = None, stop: asyncio.Event | None = None) -> No
     """
     # Before any thread begins.
     share_one_heap()
-    allow_files()
+    allow_file_handles()
     # What is kept has passwords, though worked out, and names of customers: it is nobody else's.
     os.umask(0o077)
     stop = stop or asyncio.Event()

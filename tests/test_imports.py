@@ -25,7 +25,7 @@ MAY_IMPORT = {
         *(
             f"appliance.{p}"
             for p in (
-                *("supervisor", "notify", "memory", "recent_log", "config", "clock", "timeline"),
+                *("supervisor", "notify", "memory", "file_handles", "recent_log", "config", "clock", "timeline"),
                 *("radio", "store", "web", "sync"),
             )
         ),
@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "appliance.recent_log": (),
     "appliance.support": (*NOUNS, "appliance.config", "appliance.settings", "appliance.store"),
     "appliance.memory": (),
+    "appliance.file_handles": (),
     "appliance.status": (*NOUNS, "appliance.config"),
     # Has the rules of the log-in and the store's accounts.
     "appliance.account_command": (
@@ -134,6 +135,7 @@ MAY_IMPORT = {
         *NOUNS,
         "appliance.certificate",
         "appliance.durable",
+        "appliance.file_handles",
         "appliance.aggregator",
         *(f"appliance.sync.{p}" for p in ("envelope", "batch", "pack", "receipt", "identity", "transport")),
     ),
@@ -143,6 +145,7 @@ MAY_IMPORT = {
         "appliance.certificate",
         "appliance.console_accounts",
         "appliance.durable",
+        "appliance.file_handles",
         "appliance.progress",
         "appliance.settings",
         "appliance.assignment",

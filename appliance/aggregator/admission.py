@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
-from appliance.web.frame.addresses import is_here, known_as
+from appliance.web.frame.room import Room, counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Load:
         self.is_stopping = False
         self._reading: set[asyncio.Timeout] = set()
         self._requests: Counter[str] = Counter()
-        self._connections: Counter[str] = Counter()
+        self.room = Room(limits.connections, limits.connections_from_one)
 
     @contextlib.contextmanager
     def request(self, address: str | None) -> Iterator[None]:
@@ -60,7 +60,7 @@ class Load:
             raise Overloaded(503, f"{self.limits.requests} requests are open already")
         if address is not None and self._requests[address] >= self.limits.requests_from_one:
             raise Overloaded(429, f"{self.limits.requests_from_one} requests from {address} are open already")
-        with _counted(self._requests, address or ""):
+        with counted(self._requests, address or ""):
             yield
 
     @contextlib.asynccontextmanager
@@ -79,23 +79,3 @@ class Load:
         for bound in self._reading:
             if not bound.expired():
                 bound.reschedule(0.0)
-
-    @contextlib.contextmanager
-    def connection(self, peer: str) -> Iterator[bool]:
-        """One connection, while entered; yields whether there is room for it. A proxy here has as many as it likes."""
-        has_room = self._connections.total() < self.limits.connections
-        if not is_here(peer):
-            has_room = has_room and self._connections[known_as(peer)] < self.limits.connections_from_one
-        with _counted(self._connections, known_as(peer)):
-            yield has_room
-
-
-@contextlib.contextmanager
-def _counted(counter: Counter[str], address: str) -> Iterator[None]:
-    counter[address] += 1
-    try:
-        yield
-    finally:
-        counter[address] -= 1
-        if not counter[address]:
-            del counter[address]

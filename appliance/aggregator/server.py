@@ -6,18 +6,15 @@ Any number of workers may run against one PostgreSQL, each with a copy of the di
 import asyncio
 import contextlib
 import logging
-import resource
 import signal
 import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
-from appliance.aggregator.admission import Load
 from appliance.aggregator.api import Api
 from appliance.aggregator.database import Database, migrate
 from appliance.aggregator.keys import open_key
@@ -27,6 +24,7 @@ from appliance.aggregator.refusals import WRITE_EVERY_S, Refusals
 from appliance.aggregator.settings import FILE, Settings, Web, read
 from appliance.aggregator.tls import Certificate
 from appliance.errors import ConfigError
+from appliance.file_handles import allow_file_handles
 from appliance.web.frame import connections
 
 log = logging.getLogger(__name__)
@@ -35,7 +33,6 @@ log = logging.getLogger(__name__)
 STOPS_WITHIN_S = 8.0
 HANDSHAKE_S = 10.0
 BACKLOG = 1_024
-FILES = 8_192
 # In place of the names and versions of what it is made of.
 HEADERS = {"Server": "appliance"}
 
@@ -43,21 +40,7 @@ HEADERS = {"Server": "appliance"}
 class Connection(connections.Connection):
     """One connection."""
 
-    __slots__ = ("_load", "_place")
-
-    def __init__(self, server: web.Server, load: Load, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._load = load
-        self._place = contextlib.ExitStack()
-
-    def is_welcome(self, peer: str) -> bool:
-        """Whether its address has not more than its share."""
-        return self._place.enter_context(self._load.connection(peer))
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
-        self._place.close()
-        super().connection_lost(exc)
+    __slots__ = ()
 
     def refusal(self, status: int) -> web.Response:
         """In JSON, which is what appliances read."""
@@ -94,12 +77,10 @@ async def serving(api: Api, where: Web, context: ssl.SSLContext | None = None) -
     loop = asyncio.get_running_loop()
     limits = api.load.limits
     options = {"keepalive_timeout": limits.idle_s, "lingering_time": limits.linger_s, "auto_decompress": False}
-    made = partial(Connection, runner.server, api.load, loop=loop, access_log=None, **options)
-    handshake_s = HANDSHAKE_S if context else None
+    made = partial(Connection, runner.server, loop=loop, access_log=None, **options)
+    encrypted = connections.Encrypted(context, HANDSHAKE_S) if context else None
     try:
-        server = await connections.listen(
-            made, where.host, where.port, ssl=context, ssl_handshake_timeout=handshake_s, backlog=BACKLOG
-        )
+        server = await connections.listen(made, where.host, where.port, api.load.room, encrypted, backlog=BACKLOG)
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
@@ -116,7 +97,7 @@ async def run(directory: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    allow_files()
+    allow_file_handles()
     async with opened(directory) as database:
         api = Api(database, open_key(directory))
         beside = [asyncio.create_task(_write_refusals(api.ingest.refusals))]
@@ -154,12 +135,3 @@ async def _add_headers(_request: web.Request, response: web.StreamResponse) -> N
 def _address(settings: Settings, port: int) -> str:
     host = f"[{settings.web.host}]" if ":" in settings.web.host else settings.web.host
     return f"{'https' if settings.tls.certificate else 'http'}://{host}:{port}"
-
-
-def allow_files() -> None:
-    """Each connection takes a file handle, of which a user has often no more than 1,024."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
-    if resource.RLIM_INFINITY != now < wanted:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from appliance.errors import ConfigError
 from appliance.web.bodies import BODIES, Bodies
-from appliance.web.connections import listen
+from appliance.web.connections import listen, room
 from appliance.web.frame.errors import show_errors
 from appliance.web.frame.forms import refuse_strangers
 from appliance.web.frame.frame import FRAME, Frame
@@ -124,14 +124,15 @@ async def serving(
     https_port = 0
     runner = web.AppRunner(build(parts, lambda: https_port), shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
+    shared = room()
     try:
-        server = await listen(runner, host, port)
+        server = await listen(runner, shared, host, port)
         try:
             if encrypted is None or not parts.https_port:
                 yield server.sockets[0].getsockname()[1]
                 return
             try:
-                beside = await listen(runner, host, parts.https_port, encrypted)
+                beside = await listen(runner, shared, host, parts.https_port, encrypted)
             except ConfigError as fault:
                 log.warning("no HTTPS: %s", fault)
                 yield server.sockets[0].getsockname()[1]

@@ -61,13 +61,14 @@ async def test_one_who_says_nothing_is_let_go(site: Site, monkeypatch: pytest.Mo
 
 async def test_too_many_connections(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "MOST", 3)
-    idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(3)]
-    assert await say(site, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n") == ""
-    idle[0][1].close()
-    await idle[0][1].wait_closed()
-    answer = ""
-    while not answer:
-        answer = await say(site, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
-    assert answer.startswith("HTTP/1.0 200 ")
-    for _, writer in idle:
-        writer.close()
+    async with serving(site.parts(), "127.0.0.1", 0) as site.port:
+        idle = [await asyncio.open_connection("127.0.0.1", site.port) for _ in range(3)]
+        assert await say(site, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n") == ""
+        idle[0][1].close()
+        await idle[0][1].wait_closed()
+        answer = ""
+        while not answer:
+            answer = await say(site, b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert answer.startswith("HTTP/1.0 200 ")
+        for _, writer in idle:
+            writer.close()

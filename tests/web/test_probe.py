@@ -7,6 +7,7 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.web import connections, probe
+from appliance.web.site import serving
 from tests.web.conftest import Site
 
 
@@ -47,7 +48,8 @@ async def test_a_site_that_hangs_or_is_gone(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_a_crowd_is_no_reason_to_end_the_program(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else whoever opens enough connections could have the watchdog kill it."""
     monkeypatch.setattr(connections, "MOST", 0)
-    assert "too many connections" in await probe.ask("127.0.0.1", site.port)
+    async with serving(site.parts(), "127.0.0.1", 0) as port:
+        assert "too many connections" in await probe.ask("127.0.0.1", port)
 
 
 async def test_it_reports_each_time(site: Site) -> None:

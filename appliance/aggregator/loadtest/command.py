@@ -24,8 +24,8 @@ from typing import TypeVar
 from appliance.aggregator.loadtest.centre import Centre, running
 from appliance.aggregator.loadtest.delivery import LATE_S, Delivery, Sender, amiss
 from appliance.aggregator.loadtest.street import QUARTER_MS, Street, Tally
-from appliance.aggregator.server import allow_files
 from appliance.errors import ApplianceError, UsageError
+from appliance.file_handles import allow_file_handles
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ async def run(arguments: argparse.Namespace) -> None:
         raise UsageError("SQLite has one worker", "Name an empty PostgreSQL by --database, or leave --workers out.")
     if not arguments.directory.is_dir():
         raise UsageError(f"{arguments.directory} is no folder", "Name one by --directory, on the disk that is meant.")
-    allow_files()
+    allow_file_handles()
     async with running(arguments.directory, arguments.database, arguments.workers) as centre:
         result = await _measured(centre, arguments)
     for name, words in result.lines():
