@@ -161,6 +161,11 @@ class Timeline:
             return Moment(utc_ms, at_end + drift_ms(ms - last_ms) + moved_ms, "estimate")
         return Moment(utc_ms, -(-(at_start * (last_ms - ms) + at_end * ms) // last_ms) + 1 + moved_ms, "estimate")
 
+    def ran(self) -> list[tuple[int, int]]:
+        """From when to when the machine ran in each boot, in UTC in ms, as far as is known."""
+        known = [(boot.number, self.last_ms(boot.number)) for boot in self._boots]
+        return [(self.utc_ms(stamp(number, 0)), self.utc_ms(stamp(number, last_ms))) for number, last_ms in known]
+
     def last_ms(self, boot: int) -> int:
         """The latest millisecond of a boot at which it is known to have run; 0 for one that is not known."""
         place = self._place.get(boot)

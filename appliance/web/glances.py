@@ -25,12 +25,16 @@ DAY_MS = 86_400_000
 
 
 class Contacted(NamedTuple):
-    """An address of the aggregator: when it last answered with its key, and what is wrong now, "" if nothing is."""
+    """An address of the aggregator: when it last answered with its key, and what is wrong now, "" if nothing is.
+
+    `cause` says what became of the connection, in a sentence to translate, where it was that.
+    """
 
     address: str
     answered: Shown | None
     fault: str
     hint: str
+    cause: str
 
 
 class Glances:
@@ -68,6 +72,7 @@ class Glances:
                 None if one.answered_s is None else times.ago(courier.now_s() - one.answered_s),
                 one.fault,
                 one.hint,
+                one.cause,
             )
             for address, one in courier.contacts.items()
         ]
@@ -95,7 +100,17 @@ class Glances:
             found = await asked(self._parts.store, quarters, now_ms - DAY_MS, now_ms)
         except StoreError:
             return
-        self.picture = picture([(one.utc_ms, one.messages) for one in found], now_ms, zone.here())
+        counts = [(one.utc_ms, one.messages) for one in found]
+        self.picture = picture(counts, now_ms, zone.here(), self._ran(now_ms))
+
+    def _ran(self, now_ms: int) -> list[tuple[int, int]]:
+        """When the appliance ran: the machine, since the first meter was heard or this run of the program began."""
+        clock, meters = self._parts.store.clock, self._parts.store.ledger.meters
+        began_ms = now_ms - round(self._parts.uptime_s * 1000)
+        first_ms = min((clock.utc_ms(meter.first_at) for meter in meters), default=began_ms)
+        known_ms = min(began_ms, first_ms)
+        spans = [*clock.timeline.ran(), (began_ms, now_ms)]
+        return [(max(low, known_ms), high) for low, high in spans if high >= known_ms]
 
 
 GLANCES = web.AppKey("GLANCES", Glances)

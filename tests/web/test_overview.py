@@ -1,5 +1,6 @@
 """The overview: green when all is well, red only for what somebody must do, and what that is; its picture of a day."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta, timezone
 from typing import Any
@@ -80,9 +81,9 @@ async def test_silence_is_worth_a_look_though_the_radio_runs(site: Site) -> None
 
 @pytest.mark.parametrize(
     ("hint", "verdict", "words"),
-    [(NotDelivered.hint, "good", ""), (HINT_WAITING, "bad", "Diga al operador el número y el código.")],
+    [(NotDelivered.hint, "fair", ""), (HINT_WAITING, "bad", "Diga al operador el número y el código.")],
 )
-async def test_a_link_that_is_away_is_nothing_to_do_but_an_approval_is(
+async def test_a_link_that_is_away_is_worth_a_look_and_an_approval_is_to_do(
     site: Site, hint: str, verdict: str, words: str
 ) -> None:
     carrier = courier(site)
@@ -93,7 +94,8 @@ async def test_a_link_that_is_away_is_nothing_to_do_but_an_approval_is(
         page = await text(site, "/?lang=es")
         assert f'class="verdict {verdict}"' in page
         assert words in page
-        assert "Https://one.example: &lt;timed out&gt;." in page
+        assert ('<a href="#delivery">Entrega: no se alcanza el agregador</a>' in page) == (verdict == "fair")
+        assert "https://one.example: &lt;timed out&gt;." in page
         delivery = await text(site, "/delivery?lang=es")
         assert "El último intento falló." in delivery
         assert words in delivery
@@ -116,6 +118,49 @@ async def test_what_was_heard_is_drawn(site: Site, monkeypatch: pytest.MonkeyPat
     assert page.count("<rect x=") == 3
 
 
+async def test_a_street_that_is_made_up_is_not_well(site: Site) -> None:
+    site.hear(5, simulated=True)
+    site.receiver(simulated=True)
+    page = await text(site)
+    assert 'class="verdict fair"' in page
+    assert '<a href="#radio">Radio: simulated, no real meter is heard</a>' in page
+
+
+async def test_a_set_up_that_is_not_finished_is_worth_a_look_to_who_can_go_on_with_it(site: Site) -> None:
+    site.hear(5)
+    _, page = await get(site, "/", Cookie=f"session={site.logs_in()['session']}")
+    assert 'class="verdict fair"' in page
+
+
+async def test_meters_whose_tamper_counter_changed_are_counted(site: Site) -> None:
+    for tampers in (0, 1):
+        site.hear(5, tamper_phy=tampers)
+        site.hear(6)
+        site.pass_time(30)
+    page = await text(site, "/?lang=es")
+    assert '<a class="alarm" href="/meters?tampered=1">1 con alteración</a>' in page
+
+
+async def test_how_long_ago_is_said_to_be_ago(site: Site) -> None:
+    site.hear(5)
+    assert "</time> ago" in await text(site)
+    page = await text(site, "/?lang=es")
+    assert "Último mensaje hace <time" in page
+    assert re.search("error de a lo más [0-9]+,[0-9] s", page)
+    assert "1 mar 2026 <span>" in page.replace("\u00a0", " ")
+
+
+async def test_only_the_time_in_which_it_ran_can_have_been_quiet(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glances, "PICTURE_S", 0.0)
+    for _ in range(2):
+        site.hear(1)
+        site.pass_time(1800)
+    await site.keep()
+    page = await text(site)
+    assert "quarters of an hour without any: 3" in page
+    assert "the appliance did not run" in page
+
+
 def test_a_picture() -> None:
     now_ms = 1_774_008_000_000  # 2026-03-20 12:00 UTC
     here = timezone(timedelta(hours=-3))
@@ -126,6 +171,9 @@ def test_a_picture() -> None:
     assert (drawn.most, drawn.messages, drawn.quiet) == (8, 12, 94)
     assert [hour for hour, _ in drawn.marks] == ["12:00", "18:00", "00:00", "06:00"]
     assert picture([], now_ms, here).bars == ()
+    ran = [(now_ms - 3 * HOUR_MS, now_ms - 2 * HOUR_MS), (now_ms - HOUR_MS, now_ms)]
+    drawn = picture([(now_ms - HOUR_MS, 8)], now_ms, here, ran)
+    assert (drawn.quiet, drawn.away) == (9, ((0, 83), (88, 91)))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """`/`: is it well, in one glance; and `/events/overview`, which keeps the page live.
 
-Red is only what somebody must do something about, with what that is. What goes on by itself, such as a link that is
-away for a month, is told in its place and no more.
+Red is only what somebody must do something about, with what that is. What may put itself right, such as a link that is
+away for a month, is worth a look, and said to be. All is well only where every tile says so and real meters are heard.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +21,7 @@ from appliance.web.condition import LONGEST_SOURCE, Condition, condition, reache
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
-from appliance.web.frame.rendering import html, render
+from appliance.web.frame.rendering import html, render, span
 from appliance.web.glances import GLANCES, Contacted
 from appliance.web.middle import keep_up
 from appliance.web.parts import PACKAGE, PARTS, Parts
@@ -53,6 +55,15 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """For _overview.html: what is worth a look, how many of them, and where more is said of it."""
+
+    what: str
+    where: str
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RadioCard:
     """For _overview.html: a receiver. `heard` is when any message was last heard of any receiver."""
 
@@ -81,24 +92,28 @@ class Card:
 class Glance:
     """For _overview.html.
 
-    `source` tells the time, and it is off by at most `off`, empty where nothing bounds that. `waiting` is None until
+    `source` tells the time, of which `off_s` is the most by which it is off, None where nothing bounds that; it is
+    `clock_time` of `clock_day`. Of `tampered` meters a tamper counter has changed. `waiting` is None until
     the outbox was looked at. `silent`: nothing was heard for a while though a radio runs.
     """
 
     state: State
     condition: Condition
     deeds: list[Deed]
+    looks: list[Look]
     radios: list[RadioCard]
     heard: Shown | None
     silent: bool
     listening: Shown
     meters: int
+    tampered: int
     expected: int
     expected_heard: int
-    clock: str
+    clock_day: str
+    clock_time: str
     clock_state: State
     source: str
-    off: str
+    off_s: float | None
     card: Card | None
     waiting: int | None
     oldest: Shown | None
@@ -111,11 +126,12 @@ class Glance:
     @property
     def delivery_state(self) -> State:
         """Good while the aggregator answers; red only with what somebody must see to."""
-        if any(deed.what == "delivery" for deed in self.deeds):
-            return "bad"
-        if not self.contacts:
-            return "plain"
-        return "fair" if all(contact.fault for contact in self.contacts) else "good"
+        return _delivery(self.deeds, self.contacts)
+
+    @property
+    def off_span(self) -> str:
+        """By how much the time may be off where that is a minute or more, in whole units."""
+        return "" if self.off_s is None else span(self.off_s, up=True)
 
     @property
     def source_words(self) -> str:
@@ -142,7 +158,7 @@ async def view(request: web.Request) -> web.Response:
     times = parts.times
     open_steps = await still_open(request) if SESSION in request else 0
     place = parts.draft.config.site.place
-    page = OverviewPage(times.moment.utc_ms, times.of_day, glance(request, times), place, open_steps)
+    page = OverviewPage(times.moment.utc_ms, times.of_day, glance(request, times, open_steps), place, open_steps)
     return html(request, "overview.html", page)
 
 
@@ -150,16 +166,17 @@ async def view(request: web.Request) -> web.Response:
 async def events(request: web.Request) -> web.StreamResponse:
     """What changed, as server-sent events: the page's middle, drawn anew."""
     parts, language = request.app[PARTS], language_of(request)
+    open_steps = await still_open(request) if SESSION in request else 0
 
     async def draw() -> str:
         await request.app[GLANCES].refresh()
-        return render(PACKAGE, language, "_overview.html", glance(request, parts.times))
+        return render(PACKAGE, language, "_overview.html", glance(request, parts.times, open_steps))
 
     return await keep_up(request, draw)
 
 
-def glance(request: web.Request, times: Times) -> Glance:
-    """Everything, as of now."""
+def glance(request: web.Request, times: Times, open_steps: int = 0) -> Glance:
+    """Everything, as of now; so many steps of the set-up are open."""
     parts, glances = request.app[PARTS], request.app[GLANCES]
     receivers, assigned = parts.receivers(), parts.store.assigned
     since_at = parts.store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
@@ -174,21 +191,26 @@ def glance(request: web.Request, times: Times) -> Glance:
     standing = glances.standing
     unsure = times.doubt is not None
     silent = running and times.moment.utc_ms - lately_ms > QUIET_MS
+    looks = _looks(how, receivers, silent=silent, delivery=_delivery(deeds, contacts))
+    local = times.now.astimezone(zone.here())
     return Glance(
-        state="bad" if deeds or how.must_be_seen_to else "fair" if silent or how.is_worth_a_look else "good",
+        state="bad" if deeds or how.must_be_seen_to else "fair" if looks or open_steps else "good",
         condition=how,
         deeds=deeds,
+        looks=looks,
         radios=[_radio(receiver) for receiver in receivers],
         heard=None if latest is None else times.at(latest),
         silent=silent,
         listening=times.ago(parts.uptime_s),
         meters=len(recent),
+        tampered=sum(meter.tamper_changed_at is not None for meter in parts.store.ledger.meters),
         expected=len(assigned.meters),
         expected_heard=len(assigned.among(meter.key for meter in recent)),
-        clock=_clock(times),
+        clock_day=f"{local:%Y-%m-%d}",
+        clock_time=f"{local:%H:%M}{zone.offset(local)}",
         clock_state="fair" if unsure else "good",
         source=times.moment.source,
-        off=_off(times.moment.uncertainty_ms),
+        off_s=_off_s(times.moment.uncertainty_ms),
         card=card,
         waiting=standing.waiting if standing else None,
         oldest=times.at(standing.oldest_at) if standing and standing.oldest_at is not None else None,
@@ -215,6 +237,29 @@ def _deeds(parts: Parts, contacts: list[Contacted]) -> list[Deed]:
         hints = dict.fromkeys(contact.hint for contact in contacts if contact.hint != NotDelivered.hint)
         found += [Deed("delivery", next(c.fault for c in contacts if c.hint == hint), hint) for hint in hints]
     return found
+
+
+def _delivery(deeds: list[Deed], contacts: list[Contacted]) -> State:
+    if any(deed.what == "delivery" for deed in deeds):
+        return "bad"
+    if not contacts:
+        return "plain"
+    return "fair" if all(contact.fault for contact in contacts) else "good"
+
+
+def _looks(how: Condition, receivers: Sequence[ReceiverState], *, silent: bool, delivery: State) -> list[Look]:
+    found = [
+        (bool(receivers) and how.only_simulated, Look("simulated", "#radio")),
+        (not receivers, Look("no radio", "#radio")),
+        (silent, Look("silent", "#radio")),
+        (any(receiver.state == "ended" for receiver in receivers), Look("ended", "#radio")),
+        (bool(how.missing), Look("missing", "/meters?assigned=yes&silent=1", how.expected - how.expected_heard)),
+        (delivery == "fair", Look("delivery", "#delivery")),
+        (bool(how.history_trouble), Look("history", "#card")),
+        (bool(how.damaged), Look("damaged", "#card")),
+        (how.doubt is not None, Look("clock", "#clock")),
+    ]
+    return [look for is_so, look in found if is_so]
 
 
 def _radio(receiver: ReceiverState) -> RadioCard:
@@ -245,15 +290,10 @@ def _card(storage: StoreStatus | None, parts: Parts) -> Card | None:
     )
 
 
-def _clock(times: Times) -> str:
-    local = times.now.astimezone(zone.here())
-    return f"{'' if times.doubt is None else '≈'}{local:%Y-%m-%d %H:%M}{zone.offset(local)}"
+def _off_s(uncertainty_ms: int | None) -> float | None:
+    """By how much the time may be off, in tenths of a second, rounded up.
 
-
-def _off(uncertainty_ms: int | None) -> str:
-    """By how much the time may be off.
-
-    >>> _off(250), _off(61_000), _off(None)
-    ('0.25 s', '61 s', '')
+    >>> _off_s(250), _off_s(20), _off_s(61_000), _off_s(None)
+    (0.3, 0.1, 61.0, None)
     """
-    return "" if uncertainty_ms is None else f"{uncertainty_ms / 1000:.3g} s"
+    return None if uncertainty_ms is None else math.ceil(uncertainty_ms / 100) / 10
