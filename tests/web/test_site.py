@@ -24,7 +24,7 @@ async def test_a_meter_in_the_table(site: Site) -> None:
     _, page = await get(site, "/meters")
     row = Cells(page).rows[1]
     assert [" ".join(cell.split()) for cell in row] == [
-        *("60243827 scm", "electric", "31 161", "–", "12 s", "12 s", "23.5 dB", "2", "0 / 3")
+        *("60243827 scm", "electric", "31 161", "–", "12 s", "12 s", "23.5 dB", "2", "physical 0 / · encoder 3")
     ]
 
 
@@ -48,7 +48,7 @@ async def test_a_tampered_meter_stands_out(site: Site) -> None:
     site.hear(1, tamper_phy=1)
     _, page = await get(site, "/meters")
     assert 'class="tampered"' in page
-    assert "1 / 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
+    assert "physical 1 / · encoder 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
 
 
 async def test_of_very_many_meters_those_heard_last_are_shown(site: Site) -> None:
@@ -191,7 +191,15 @@ async def test_a_history_that_was_damaged(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sort", "expected"), [("id", "1 2 3"), ("heard", "2 3 1"), ("level", "1 3 2"), ("rate", "1 2 3"), ("x", "1 2 3")]
+    ("sort", "expected"),
+    [
+        ("id", "1 2 3"),
+        ("heard", "2 3 1"),
+        ("level", "1 3 2"),
+        ("strongest", "3 1 2"),
+        ("rate", "1 2 3"),
+        ("x", "1 2 3"),
+    ],
 )
 async def test_orders(site: Site, sort: str, expected: str) -> None:
     for meter_id, level_db, times in ((1, 5.0, 3), (3, 10.0, 1), (2, None, 2)):

@@ -94,7 +94,7 @@ _WANTED = (
     _parameter(
         "sort",
         "In which order.",
-        {"type": "string", "enum": ["id", "name", "heard", "changed", "level", "rate"], "default": "id"},
+        {"type": "string", "enum": ["id", "name", "heard", "changed", "strongest", "level", "rate"], "default": "id"},
         "level",
     ),
 )

@@ -12,6 +12,7 @@ from appliance.store.ledger import Meter
 
 LONGEST_SEARCH = 64
 ASSIGNED = {"yes": "assigned", "no": "not assigned"}
+UNKNOWN_DB = 999.0
 LAST = "\U0010ffff"
 Key = tuple[Any, ...]
 SORTS: dict[str, tuple[str, Callable[[Meter, Assignment | None, float], Key]]] = {
@@ -19,7 +20,11 @@ SORTS: dict[str, tuple[str, Callable[[Meter, Assignment | None, float], Key]]] =
     "name": ("name", lambda meter, of, now_s: (folded(of.name) or LAST, folded(of.address)) if of else (LAST, "")),
     "heard": ("last heard", lambda meter, of, now_s: (-meter.last_at,)),
     "changed": ("last changed", lambda meter, of, now_s: (1 if meter.changed_at is None else -meter.changed_at,)),
-    "level": ("level", lambda meter, of, now_s: (999.0 if meter.snr_db is None else meter.snr_db,)),
+    "strongest": (
+        "level, strongest first",
+        lambda meter, of, now_s: (UNKNOWN_DB if meter.snr_db is None else -meter.snr_db,),
+    ),
+    "level": ("level, weakest first", lambda meter, of, now_s: (UNKNOWN_DB if meter.snr_db is None else meter.snr_db,)),
     "rate": ("messages an hour", lambda meter, of, now_s: (-meter.messages_an_hour(now_s),)),
 }
 
