@@ -19,6 +19,8 @@ HEARTBEAT_S = 5.0
 WRITE_TIMEOUT_S = 20.0
 SESSION_EVERY_S = 20.0
 MAX_STREAMS = 64
+# Of these, where the site is open to readers: so that strangers cannot take all.
+KEPT_FOR_LOGGED_IN = 16
 
 
 @dataclass
@@ -41,7 +43,7 @@ async def stream(
     HTTPException when there are too many streams.
     """
     streams = request.app[STREAMS]
-    if streams.open >= MAX_STREAMS:
+    if streams.open >= (MAX_STREAMS if SESSION in request else MAX_STREAMS - KEPT_FOR_LOGGED_IN):
         raise web.HTTPServiceUnavailable
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"

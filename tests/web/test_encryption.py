@@ -1,5 +1,7 @@
 """HTTPS beside HTTP, by a certificate that the appliance makes itself."""
 
+import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -12,13 +14,14 @@ import pytest
 from cryptography import x509
 
 from appliance.certificate import CERTIFICATE, KEY
+from appliance.web import connections
 from appliance.web.encryption import encryption
 from appliance.web.site import serving
 from tests.web.conftest import PASSWORD, Site
 
 
-@pytest.fixture
-async def sites(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
+@contextlib.asynccontextmanager
+async def both(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     """The addresses of one site, by HTTP and by HTTPS."""
     site = Site(tmp_path, is_open=False)
     site.logs_in()
@@ -31,6 +34,24 @@ async def sites(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     async with serving(parts, "127.0.0.1", 0, made.context, lambda: told.append("encrypted")) as port:
         assert told == ["encrypted"]
         yield f"http://127.0.0.1:{port}", f"https://127.0.0.1:{https_port}"
+
+
+@pytest.fixture
+async def sites(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
+    """The same, for a test that changes nothing of how it is served."""
+    async with both(tmp_path) as addresses:
+        yield addresses
+
+
+async def answered(client: aiohttp.ClientSession, address: str) -> None:
+    """Ask until there is an answer."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(aiohttp.ClientConnectionError):
+                async with client.get(address, headers={"Connection": "close"}) as answer:
+                    assert answer.status == 200
+                    return
+            await asyncio.sleep(0.01)
 
 
 async def test_the_same_site_is_served_encrypted_and_its_sessions_are_apart(
@@ -51,6 +72,66 @@ async def test_the_same_site_is_served_encrypted_and_its_sessions_are_apart(
             sent = {"Cookie": f"{name}={cookie.value}"}
             async with client.get(f"{https}/", headers=sent, ssl=known, allow_redirects=False) as answer:
                 assert answer.status == status
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+async def test_who_does_not_agree_on_encryption_is_counted_and_let_go(
+    tmp_path: Path, said: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(connections, "HANDSHAKE_S", 0.5)
+    async with both(tmp_path) as (http, https), aiohttp.ClientSession() as client:
+        port = int(https.rpartition(":")[2])
+        for _ in range(2):
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await client.get(f"{http}/healthz")
+            for reader, writer in held:
+                writer.write(said)
+                async with asyncio.timeout(20):
+                    with contextlib.suppress(ConnectionError):
+                        await reader.read()
+                writer.close()
+        await answered(client, f"{http}/healthz")
+    assert not [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")]
+
+
+async def test_who_hangs_up_before_agreeing_on_encryption_gives_its_place_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST", 1)
+    async with both(tmp_path) as (http, https), aiohttp.ClientSession() as client:
+        for said in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            _, writer = await asyncio.open_connection("127.0.0.1", int(https.rpartition(":")[2]))
+            writer.write(said)
+            writer.close()
+            await writer.wait_closed()
+            await answered(client, f"{http}/healthz")
+
+
+async def test_what_comes_with_the_end_of_the_handshake_is_answered(sites: tuple[str, str]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sites[1].rpartition(":")[2]))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    came, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(came, sent)
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            writer.write(sent.read())
+            came.write(await reader.read(65536))
+    client.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    writer.write(sent.read())
+    answer = b""
+    async with asyncio.timeout(20):
+        while not answer.startswith(b"HTTP/1.1 200 "):
+            try:
+                answer += client.read(65536)
+            except ssl.SSLWantReadError:
+                came.write(await reader.read(65536))
+    writer.close()
 
 
 async def test_a_port_that_is_taken_keeps_nobody_from_the_other(tmp_path: Path) -> None:

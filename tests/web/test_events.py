@@ -99,12 +99,18 @@ async def test_rates_fall_without_messages(site: Site, fast: None, monkeypatch: 
         assert Cells(row).rows[0][7] == "0"
 
 
-async def test_streams_are_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_STREAMS", 1)
-    async with aiohttp.ClientSession() as session, session.get(f"{site.url}/meters/events") as answer:
+async def test_streams_are_bounded_and_strangers_cannot_take_all(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_STREAMS", 2)
+    monkeypatch.setattr(streams, "KEPT_FOR_LOGGED_IN", 1)
+    events = f"{site.url}/meters/events"
+    async with aiohttp.ClientSession() as session, session.get(events) as answer:
         await Stream(answer).next()
         refused, _ = await get(site, "/meters/events")
         assert refused.status == 503
+        async with aiohttp.ClientSession(cookies=site.logs_in()) as known, known.get(events) as one_more:
+            await Stream(one_more).next()
+            async with known.get(events) as refused_too:
+                assert refused_too.status == 503
 
 
 async def test_streams_end_with_the_site(site: Site) -> None:
