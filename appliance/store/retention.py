@@ -20,7 +20,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 from appliance.store import files, segments
-from appliance.store.backup.snapshot import REPLACED
+from appliance.store.backup.names import REPLACED
 from appliance.store.history import Usage
 from appliance.store.rows import DAYS, EventKind, SegmentRow
 from appliance.store.schema import (

@@ -262,6 +262,23 @@ def check_version(connection: sqlite3.Connection, kind: Kind, path: Path) -> Non
         raise sqlite3.DatabaseError(f"{path.name} is damaged: format {version}")
 
 
+def is_as_made(connection: sqlite3.Connection, kind: Kind) -> bool:
+    """Whether there are the tables and indexes of its version, and nothing else such as triggers."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    return frozenset(connection.execute(_OBJECTS)) == _objects_of(kind, version)
+
+
+_OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+
+
+@cache
+def _objects_of(kind: Kind, version: int) -> frozenset[tuple[str, str, str, str | None]]:
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for script in MIGRATIONS[kind][:version]:
+            connection.executescript(script)
+        return frozenset(connection.execute(_OBJECTS))
+
+
 def _tables(connection: sqlite3.Connection) -> frozenset[tuple[str, str]]:
     """Names and definitions of what is in a database; what SQLite makes by itself has none."""
     return frozenset(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))

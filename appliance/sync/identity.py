@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from appliance.durable import sync, write
 from appliance.errors import StoreError
-from appliance.store.backup.restore import IDENTITY, NEW_KEY
+from appliance.store.backup.names import IDENTITY
+from appliance.store.backup.restore import NEW_KEY, waiting
 from appliance.sync.envelope import ENROLMENT, ROTATION, Refused, key_id, opened, read, seal
 from appliance.sync.keyfile import COPY, KEY, found_key, keep_key, kept_key
 
@@ -98,8 +99,10 @@ def name_of(key: Ed25519PublicKey) -> str:
 def open_identity(directory: Path) -> Identity:
     """The identity in a data directory, made at the first start, with a new key where one was asked for.
 
-    Raises StoreError, OSError.
+    Raises StoreError, also while a restore waits, whose identity this one would stand in the way of; OSError.
     """
+    if waiting(directory):
+        raise StoreError("a restored backup is not in its place yet", "It is tried again by itself every few seconds.")
     folder = directory / IDENTITY
     identity = _opened(folder)
     if is_new_key_due(directory):

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
@@ -60,6 +61,8 @@ def _read(path: Path) -> Ed25519PrivateKey | None:
     pem, told = content[:-_SUM_LENGTH], content[-_SUM_LENGTH:]
     if told != f"{hashlib.sha256(pem).hexdigest()}\n".encode():
         return None
-    key = load_pem_private_key(pem, None)
-    assert isinstance(key, Ed25519PrivateKey)
-    return key
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return None
+    return key if isinstance(key, Ed25519PrivateKey) else None

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.errors import UsageError
+from appliance.store.backup.restore import waiting
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ def encryption(directory: Path, names: tuple[str, ...] = ()) -> Encryption | Non
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         if not (directory / CERTIFICATE).exists() or not (directory / KEY).exists():
+            if waiting(directory):
+                raise UsageError("a restored backup is not in its place yet")
             host = socket.gethostname().partition(".")[0]
             reached_by = dict.fromkeys((f"{host}.local", host, "localhost", *names))
             make_certificate(directory, *reached_by, now=max(EARLIEST, datetime.now(UTC)))

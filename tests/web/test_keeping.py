@@ -134,7 +134,7 @@ async def test_a_passphrase_that_will_not_do(door: Door, client: aiohttp.ClientS
 async def test_one_is_made_at_a_time_and_who_goes_away_leaves_nothing(
     door: Door, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    ballast = store_of(door).directory / "ballast"
+    ballast = store_of(door).directory / "outbox" / "ballast"
     # More than what the sockets between the two hold.
     ballast.write_bytes(os.urandom(24 << 20))
     body = {"passphrase": SECRET, "again": SECRET}
@@ -281,7 +281,7 @@ async def test_an_upload_that_stalls_or_breaks_off(
     door: Door, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     directory = store_of(door).directory
-    (directory / "ballast").write_bytes(os.urandom(1 << 20))
+    (directory / "outbox" / "ballast").write_bytes(os.urandom(1 << 20))
     file = await asyncio.to_thread(made_of, directory)
     (cookie,) = [f"{one.key}={one.value}" for one in client.cookie_jar]
     host, port = door.url.removeprefix("http://").split(":")

@@ -60,11 +60,11 @@ async def test_the_power_goes(start: Start, tmp_path: Path) -> None:
     appliance = await start(meters=20, web=WEB)
     await appliance.until_heard(20)
     async with await client_of(appliance) as client:
-        (data / "ballast").write_bytes(bytes(2_000_000))
+        (data / "outbox" / "ballast").write_bytes(bytes(2_000_000))
         form = {"passphrase": SECRET, "again": SECRET}
         async with client.post(appliance.url + "system/keeping/backup", data=form) as answer:
             file = await answer.read()
-        (data / "ballast").unlink()
+        (data / "outbox" / "ballast").unlink()
         # In the middle of an upload.
         uploading = asyncio.create_task(brought(client, appliance, file, asyncio.Event()))
         await until((data / "handover" / "restore.part" / "catalogue.db").exists)
@@ -74,7 +74,7 @@ async def test_the_power_goes(start: Start, tmp_path: Path) -> None:
     again = await start(meters=25, web=WEB)
     await again.until_heard(25)
     assert not (data / "handover" / "restore.part").exists()
-    assert not (data / "ballast").exists()
+    assert not (data / "outbox" / "ballast").exists()
     assert again.stored("SELECT count(*) FROM catalogue.event WHERE kind = 'restored'") == [(0,)]
     # After it was checked, before it is taken up.
     async with await client_of(again) as client:
@@ -84,7 +84,7 @@ async def test_the_power_goes(start: Start, tmp_path: Path) -> None:
         await again.end(signal.SIGKILL)
     last = await start(meters=1, web=WEB)
     await until(lambda: last.stored("SELECT count(*) FROM catalogue.event WHERE kind = 'restored'") == [(1,)])
-    assert (data / "ballast").exists()
+    assert (data / "outbox" / "ballast").exists()
     assert len(list(data.glob("replaced-*"))) == 1
     assert await last.end(signal.SIGTERM) == 0
 
@@ -97,7 +97,7 @@ async def test_a_stop_does_not_wait_for_either(start: Start, tmp_path: Path, mon
     appliance = await start(meters=5, web=WEB)
     async with await client_of(appliance) as client:
         # More than what the sockets between the two hold.
-        (data / "ballast").write_bytes(bytes(16 << 20))
+        (data / "outbox" / "ballast").write_bytes(bytes(16 << 20))
         form = {"passphrase": SECRET, "again": SECRET}
         path = appliance.url + "system/keeping/backup"
         async with client.post(path, data=form) as answer:

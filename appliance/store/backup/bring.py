@@ -16,10 +16,10 @@ from appliance.archive.unusable import Unusable
 from appliance.durable import sync
 from appliance.errors import InputError, StoreError
 from appliance.store.backup import restore
-from appliance.store.backup.restore import ABOUT, FORMAT, PART, READY
-from appliance.store.backup.snapshot import REPLACED
+from appliance.store.backup.names import ABOUT, IDENTITY, REPLACED, TLS, Membership, membership
+from appliance.store.backup.restore import FORMAT, PART, READY
 from appliance.store.retention import reserve
-from appliance.store.schema import CAPTURES, DAMAGED, HANDOVER
+from appliance.store.schema import HANDOVER
 
 # Kept free for the appliance, at least, while both the present and the restored files are on the card.
 SPARE_BYTES = 16 << 20
@@ -115,8 +115,10 @@ def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[in
     for member in tar.members(opener, source.size):
         if about is None and (member.name != ABOUT or member.size > _LONGEST_ABOUT_BYTES):
             raise Unusable("no backup", "the backup does not say what it is")
-        # Earlier versions put captures in, which stay where they are.
-        if not member.name.startswith(f"{CAPTURES}/"):
+        what = membership(member.name)
+        if what is Membership.FORBIDDEN:
+            raise InputError(f"the backup holds {member.name!r:.80}, which no backup has")
+        if about is None or what is Membership.OWN:
             _write(part, member, owner, count)
         about = about or _about(part / ABOUT)
     if about is None:
@@ -145,16 +147,14 @@ def _sign(path: Path, who: str) -> None:
 
 
 def _write(part: Path, member: tar.Member, owner: os.stat_result, watch: Callable[[bytes], None]) -> None:
-    top = member.name.split("/")[0]
-    if top in (HANDOVER, DAMAGED) or top.startswith(REPLACED):
-        raise InputError(f"the backup holds {member.name!r:.80}, which no backup has")
     path = part / member.name
-    for folder in reversed([p for p in path.parents if p.is_relative_to(part) and p != part]):
-        if not folder.exists():
-            folder.mkdir()
-            _own(folder, owner)
+    is_secret = path.parent.name in (IDENTITY, TLS)
+    if not path.parent.exists():
+        path.parent.mkdir(0o700 if is_secret else 0o777)
+        _own(path.parent, owner)
     # Group and others get no more than to read.
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 | member.mode & 0o444)
+    mode = 0o600 if is_secret else 0o600 | member.mode & 0o444
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with open(handle, "wb") as target:
         for piece in member.pieces():
             target.write(piece)

@@ -13,6 +13,7 @@ Each step is one rename, which happens or does not; what is to be done next is s
 import contextlib
 import json
 import logging
+import os
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,18 +21,26 @@ from typing import Any
 
 from appliance.durable import sync
 from appliance.errors import InputError, StoreTooNew
-from appliance.store.backup.snapshot import REPLACED, SEGMENT
-from appliance.store.schema import CAPTURES, CATALOGUE, DAMAGED, HANDOVER, HISTORY, LIVE, Kind, check_version, read_only
+from appliance.store.backup.names import ABOUT, IDENTITY, REPLACED, SEGMENT
+from appliance.store.schema import (
+    CAPTURES,
+    CATALOGUE,
+    DAMAGED,
+    HANDOVER,
+    HISTORY,
+    LIVE,
+    Kind,
+    check_version,
+    is_as_made,
+    read_only,
+)
 from appliance.store.segments import digest
 
 log = logging.getLogger(__name__)
 
-ABOUT = "backup.json"
-"""First file of a backup: the format, when it was made, by which version, and of which appliance."""
 FORMAT = 1
 PART, READY, OLD, NEW = "restore.part", "restore", "replaced", "restored"
 NOTE = "restored.json"
-IDENTITY = "identity"
 NEW_KEY = "new-key"
 """In a restored identity: the machine that it was backed up from may go on, so this one needs a key of its own."""
 
@@ -54,7 +63,7 @@ def take_up(directory: Path) -> bool:
     if (handover / READY).is_dir():
         old.mkdir(exist_ok=True)
         for path in _belonging(directory):
-            path.rename(old / path.name)
+            path.rename(_free(old, path.name))
         # The card may put off renames, but not past this.
         for folder in (old, directory, handover):
             sync(folder)
@@ -64,7 +73,13 @@ def take_up(directory: Path) -> bool:
         (handover / READY).rename(new)
         sync(handover)
     for path in sorted(new.iterdir()):
-        path.rename(handover / NOTE if path.name == ABOUT else directory / path.name)
+        target = handover / NOTE if path.name == ABOUT else directory / path.name
+        if _stays(path.name):
+            target = _free(_made(old), path.name)
+        elif path.name != ABOUT and os.path.lexists(target):
+            # Since the first attempt the appliance may have gone on in the half-empty directory.
+            target.rename(_free(_made(old), path.name))
+        path.rename(target)
     for folder in (directory, handover):
         sync(folder)
     if old.is_dir():
@@ -91,18 +106,30 @@ def told(directory: Path) -> None:
 
 def _belonging(directory: Path) -> list[Path]:
     """What a restore replaces."""
-    stays = (CAPTURES, DAMAGED, HANDOVER)
-    return sorted(p for p in directory.iterdir() if p.name not in stays and not p.name.startswith(REPLACED))
+    return sorted(path for path in directory.iterdir() if not _stays(path.name))
+
+
+def _stays(name: str) -> bool:
+    return name in (CAPTURES, DAMAGED, HANDOVER) or name.startswith(REPLACED)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Where something of that name goes in a folder that may have one already."""
+    number, path = 1, folder / name
+    while os.path.lexists(path):
+        number += 1
+        path = folder / f"{name}-{number}"
+    return path
 
 
 def _set_aside(old: Path, directory: Path) -> None:
-    name = f"{REPLACED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    taken = {path.name for path in directory.iterdir()}
-    number = 1
-    while (free := name if number == 1 else f"{name}-{number}") in taken:
-        number += 1
     if any(old.iterdir()):
-        old.rename(directory / free)
+        old.rename(_free(directory, f"{REPLACED}{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
         sync(directory)
     else:
         old.rmdir()
@@ -123,6 +150,7 @@ def verify(folder: Path) -> list[str]:
             continue
         expected = sha256.pop(int(path.stem), None)
         if expected is not None and digest(path)[0] != expected:
+            _check_damaged(folder, path)
             amiss.append(f"{HISTORY}/{path.name} was damaged")
         else:
             # What has its checksum is as it was when it was sealed, and was checked in full then.
@@ -131,6 +159,8 @@ def verify(folder: Path) -> list[str]:
 
 
 _OTHER = "Use another backup."
+_STRANGE = "{} in the backup holds what no version of the program puts there"
+_DOES_SOMETHING = "SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger', 'view')"
 
 
 def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> None:
@@ -142,6 +172,8 @@ def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> No
     try:
         with contextlib.closing(read_only(path, immutable=True)) as connection:
             check_version(connection, kind, Path(name))
+            if not is_as_made(connection, kind):
+                raise InputError(_STRANGE.format(name), _OTHER)
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if thorough else "ok"
     except sqlite3.DatabaseError as fault:
         raise InputError(f"{name} in the backup is damaged: {fault}", _OTHER) from None
@@ -149,3 +181,13 @@ def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> No
         raise StoreTooNew(f"the backup cannot be used: {fault}", "Restore it with the version that made it.") from None
     if found != "ok":
         raise InputError(f"{name} in the backup is damaged: {found}", _OTHER)
+
+
+def _check_damaged(folder: Path, path: Path) -> None:
+    """Chance makes nothing of a segment that does something when it is read."""
+    with (
+        contextlib.suppress(sqlite3.DatabaseError),
+        contextlib.closing(read_only(path, immutable=True)) as connection,
+    ):
+        if connection.execute(_DOES_SOMETHING).fetchone()[0]:
+            raise InputError(_STRANGE.format(path.relative_to(folder).as_posix()), _OTHER)

@@ -20,7 +20,7 @@ from appliance.errors import AlreadyRunning, InputError, StoreError
 from appliance.progress import Progress
 from appliance.store.backup import restore
 from appliance.store.backup.bring import Brought, Source, bring
-from appliance.store.backup.snapshot import REPLACED
+from appliance.store.backup.names import REPLACED
 from appliance.store.lock import sole_bringer, sole_user
 from appliance.store.schema import HANDOVER
 

@@ -7,21 +7,14 @@ through its open file.
 """
 
 import contextlib
-import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from appliance.errors import StoreError
-from appliance.store.schema import CAPTURES, CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY, LIVE, in_words, read_only
-
-REPLACED = "replaced-"
-"""Begin of the names of folders with what a restore replaced."""
-SEGMENT = re.compile(r"\d{6,}\.(db|sums)")
-# Left of unfinished work, or SQLite's own beside a database.
-UNFINISHED = (".part", ".tmp", "-wal", "-shm", "-journal")
+from appliance.store.backup.names import SEGMENT, Membership, membership
+from appliance.store.schema import CATALOGUE, HISTORY, LIVE, in_words, read_only
 
 _TRIES = 50
 _REPAIR = "Start the appliance, which repairs what can be repaired, then try again."
@@ -117,19 +110,9 @@ def _listed(catalogue: Path) -> dict[str, str]:
 
 
 def others(directory: Path) -> Iterator[tuple[str, Path]]:
-    """The other files that belong to the appliance, such as its keys; not what a radio recorded for a person."""
-    for folder, folders, files in os.walk(directory):
-        top = Path(folder) == directory
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".")
-            and not (top and (name in (CAPTURES, DAMAGED, HANDOVER) or name.startswith(REPLACED)))
-        )
-        for file in sorted(files):
-            path = Path(folder) / file
-            name = path.relative_to(directory).as_posix()
-            known = name in (CATALOGUE, COPY, LIVE) or (Path(folder).name == HISTORY and SEGMENT.fullmatch(file))
-            passing = file.startswith(".") or file.endswith(UNFINISHED)
-            if not known and not passing and path.is_file() and not path.is_symlink():
-                yield name, path
+    """The other files that belong to the appliance, such as its keys."""
+    for path in sorted([*directory.glob("[!.]*"), *directory.glob("[!.]*/[!.]*")]):
+        name = path.relative_to(directory).as_posix()
+        is_other = name != CATALOGUE and not name.startswith(f"{HISTORY}/") and membership(name) is Membership.OWN
+        if is_other and path.is_file() and not path.is_symlink() and not path.parent.is_symlink():
+            yield name, path

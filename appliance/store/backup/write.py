@@ -2,7 +2,7 @@
 
     backup.json            when it was made, of which appliance, by which version
     catalogue.db, history/…  the databases and segments, as they were at one moment
-    identity/…, outbox/…   every other file of the data directory
+    identity/…, outbox/…   the other files of the appliance, as `names.py` says
 
 It is made as fast as it is taken, and takes constant memory. The databases are copied into the system's folder for
 temporary files first, not beside the backup: the copies are not encrypted. A segment that is damaged, or that the card
@@ -25,7 +25,8 @@ from appliance import __version__
 from appliance.archive import tar
 from appliance.archive.container import USUAL, Cost, Sealer
 from appliance.model import format_time
-from appliance.store.backup.restore import ABOUT, FORMAT
+from appliance.store.backup.names import ABOUT
+from appliance.store.backup.restore import FORMAT
 from appliance.store.backup.snapshot import Snapshot, others, sealed, snapshot
 from appliance.store.schema import CATALOGUE, LIVE, SEGMENT_PAGE_BYTES
 

@@ -220,7 +220,7 @@ def test_who_does_not_take_the_rest_leaves_no_copies(
 ) -> None:
     (tmp_path / "copies").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "copies"))
-    (data / "ballast").write_bytes(os.urandom(1_000_000))
+    (data / "identity" / "ballast").write_bytes(os.urandom(1_000_000))
     pieces = write.Backup(data, SECRET, ABOUT, cost=QUICK).pieces()
     assert len(next(pieces)) >= write.PIECE_BYTES
     assert len(list((tmp_path / "copies").iterdir())) == 1
