@@ -91,12 +91,18 @@ class NotRunning(ApplianceError):
 
 
 class NotDelivered(ApplianceError):
-    """`retry_after_s` is how long the other side asks to be left alone, None if it does not say."""
+    """`retry_after_s` is how long the other side asks to be left alone, None if it does not say.
+
+    `cause` says in one of a few sentences what became of the connection, "" where it was not that.
+    """
 
     hint = "Nothing is lost: what waits stays in the outbox, and it is tried again by itself."
     exit_code = 69
     retryable = True
 
-    def __init__(self, message: str, hint: str | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, hint: str | None = None, retry_after_s: float | None = None, cause: str = ""
+    ) -> None:
         super().__init__(message, hint)
         self.retry_after_s = retry_after_s
+        self.cause = cause

@@ -64,11 +64,15 @@ class About:
 
 @dataclass
 class Contact:
-    """How it went with an address: when it last answered with its key, in s of the clock; what is wrong, or ""."""
+    """How it went with an address: when it last answered with its key, in s of the clock; what is wrong, or "".
+
+    `cause` is one of `transport.CAUSES`, or "".
+    """
 
     answered_s: float | None = None
     fault: str = ""
     hint: str = ""
+    cause: str = ""
 
 
 class Courier:
@@ -139,10 +143,10 @@ class Courier:
             contact = self.contacts[link.address]
             try:
                 await self._deliver(link)
-                contact.fault = contact.hint = ""
+                contact.fault = contact.hint = contact.cause = ""
                 return
             except NotDelivered as fault:
-                contact.fault, contact.hint = str(fault), fault.hint
+                contact.fault, contact.hint, contact.cause = str(fault), fault.hint, fault.cause
                 faults.append(fault)
         if faults:
             asked_s = [fault.retry_after_s for fault in faults if fault.retry_after_s is not None]

@@ -11,9 +11,12 @@ nonce of ours, which tells the time and how it regards us. All else only decides
 
 import asyncio
 import contextlib
+import errno
 import gzip
 import io
 import json
+import os
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -34,6 +37,18 @@ LONGEST_RETRY_S = 3_600.0
 
 HINT_KEY = "Check in [sync] that aggregator_key is what 'appliance aggregator init' printed, and the address."
 HINT_CERTIFICATE = "Copy the aggregator's certificate to the file that [sync] certificate names, and see to the clock."
+REFUSED = "The connection was refused: nothing listens there."
+NO_WAY = "There is no way to that address from here."
+NO_NAME = "The name is not found."
+SILENT = "There is no answer."
+BROKEN_OFF = "The connection broke off."
+CAUSES = (REFUSED, NO_WAY, NO_NAME, SILENT, BROKEN_OFF)
+_BY_NUMBER = {
+    errno.ECONNREFUSED: REFUSED,
+    **dict.fromkeys((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL), NO_WAY),
+    errno.ETIMEDOUT: SILENT,
+    **dict.fromkeys((errno.ECONNRESET, errno.EPIPE), BROKEN_OFF),
+}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 
@@ -99,7 +114,7 @@ class Link:
             # The next request reads the certificate anew, for that may be what is put right meanwhile.
             await self.close()
             hint = HINT_CERTIFICATE if isinstance(fault, _NOT_TRUSTED) else None
-            raise NotDelivered(f"{self.address}: {_words(fault)}", hint) from None
+            raise NotDelivered(f"{self.address}: {_words(fault)}", hint, cause=_cause(fault)) from None
 
     def _take(self, line: bytes, asked: str, told: Told) -> None:
         try:
@@ -198,7 +213,7 @@ def _words(fault: BaseException) -> str:
     if isinstance(fault, _NOT_TRUSTED):
         return "its certificate is not the one that is set, is for another name, or has expired"
     if isinstance(fault, aiohttp.ClientConnectorError):
-        return f"cannot be reached ({fault.os_error.strerror or fault.os_error})"
+        return f"cannot be reached ({_of_system(fault.os_error)})"
     if isinstance(fault, _Bounds):
         return str(fault)
     if isinstance(fault, aiohttp.ServerDisconnectedError):
@@ -207,3 +222,23 @@ def _words(fault: BaseException) -> str:
         # Its words would quote whoever answers.
         return "what it says is no sound HTTP"
     return getattr(fault, "strerror", None) or type(fault).__name__
+
+
+def _of_system(fault: OSError) -> str:
+    """As the system calls it: what asyncio says of a connection has addresses in it, as Python writes them."""
+    if fault.errno is not None and fault.errno in errno.errorcode:
+        return os.strerror(fault.errno)
+    return fault.strerror or str(fault)
+
+
+def _cause(fault: BaseException) -> str:
+    if isinstance(fault, _NOT_TRUSTED):
+        return ""
+    system = fault.os_error if isinstance(fault, aiohttp.ClientConnectorError) else fault
+    if isinstance(system, socket.gaierror | aiohttp.ClientConnectorDNSError):
+        return NO_NAME
+    if isinstance(system, TimeoutError):
+        return SILENT
+    if isinstance(system, aiohttp.ServerDisconnectedError):
+        return BROKEN_OFF
+    return _BY_NUMBER.get(system.errno or 0, "") if isinstance(system, OSError) else ""

@@ -23,11 +23,15 @@ Verdict = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of it; `told` are the words of this program, in English, where something failed."""
+    """What became of it; `told` are the words of this program, in English, where something failed.
+
+    `cause` is one of `transport.CAUSES`, or "".
+    """
 
     address: str
     verdict: Verdict
     told: str = ""
+    cause: str = ""
 
     @property
     def is_reached(self) -> bool:
@@ -48,7 +52,7 @@ async def trial(link: Link, appliance: str) -> Trial:
         verdict = _verdict(fault, told.status)
         # Why an answer is not believed may have in it what somebody put there.
         words = "" if verdict == "key" else str(fault).removeprefix(link.address).lstrip(": ")
-        return Trial(link.address, verdict, words)
+        return Trial(link.address, verdict, words, fault.cause)
     finally:
         await link.close()
     if told.answer is None:

@@ -8,7 +8,7 @@ from appliance.store.schema import PHRASES
 from appliance.support.contents import CONTENTS, NOT_IN_IT
 from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINT_WAITING
 from appliance.sync.sparing import IN_WORDS
-from appliance.sync.transport import HINT_CERTIFICATE, HINT_KEY
+from appliance.sync.transport import CAUSES, HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
 from appliance.web.views.meters.wanted import ASSIGNED, SORTS
 from appliance.web.views.overview import SOURCES
@@ -45,5 +45,6 @@ DYNAMIC = (
     *log_words.DYNAMIC,
     *system_facts.DYNAMIC,
     *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
+    *CAUSES,
     *(NotDelivered.hint, StoreError.hint),
 )

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.certificate import CERTIFICATE, KEY, make_certificate
 from appliance.sync import trial as trials
 from appliance.sync.envelope import key_id
-from appliance.sync.transport import Link
+from appliance.sync.transport import REFUSED, Link
 from appliance.sync.trial import trial
 from tests.sync.centre import centre
 from tests.sync.test_transport import WHO, answering
@@ -39,7 +39,8 @@ async def test_nobody_there() -> None:
         port = free.getsockname()[1]
     found = await trial(Link(f"http://127.0.0.1:{port}", {}), WHO)
     assert found.verdict == "unreachable"
-    assert "cannot be reached" in found.told
+    assert found.told == "cannot be reached (Connection refused)"
+    assert found.cause == REFUSED
 
 
 async def test_somebody_else_there() -> None:

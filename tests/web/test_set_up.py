@@ -218,7 +218,8 @@ async def test_an_aggregator_is_tried_before_it_is_kept(site: SetUp, tmp_path: P
         _, page = await client.post("aggregator", typed | {"aggregator_key": KEY})
         assert "Somebody answers, but not with this key." in page
         _, page = await client.post("aggregator", typed | {"aggregators": "http://127.0.0.1:9"})
-        assert "It cannot be reached." in page
+        assert "It cannot be reached.</strong> The connection was refused" in page
+        assert '<span lang="en">Cannot be reached (Connection refused).</span>' in page
         # What another says is not repeated.
         _, page = await client.post("aggregator", typed | {"aggregators": f"{site.url}/"})
         assert "Somebody answers, but it is no aggregator." in page

@@ -1,6 +1,7 @@
 """Templates and the way numbers and times are written in them."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,6 +25,8 @@ MONTHS = {
     "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
     "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"),
 }
+
+_ADDRESS = re.compile("[a-z]+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def environment(package: str, language: str) -> jinja2.Environment:
         # For texts that arrive in a variable: `_()` would take them for markup and for a format with "%".
         "translated": texts.gettext,
         "count": count,
-        "sentence": lambda text: f"{text[:1].upper()}{text[1:].rstrip('.')}.",
+        "sentence": sentence,
         "decimal": partial(decimal, point=point),
         "day": partial(day, language=language),
     }
@@ -120,6 +123,16 @@ def _in_language(request: web.Request, code: str) -> str:
     if request.method not in ("GET", "HEAD"):
         return f"/?lang={code}"
     return f"?{urlencode([*((k, v) for k, v in request.query.items() if k != 'lang'), ('lang', code)])}"
+
+
+def sentence(text: str) -> str:
+    """Words that a program said as a sentence, but for an address that they begin with.
+
+    >>> sentence("the card is full"), sentence("https://a.example: no answer.")
+    ('The card is full.', 'https://a.example: no answer.')
+    """
+    begins = text if _ADDRESS.match(text) else f"{text[:1].upper()}{text[1:]}"
+    return f"{begins.rstrip('.')}."
 
 
 def count(value: int) -> str:
