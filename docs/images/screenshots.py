@@ -143,7 +143,7 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
             await page.wait_for_timeout(2_000)
         if path == LEVEL:
             await page.locator(".candidates .id[href$='-simulated']").first.click()
-            await page.locator("#strip .point").nth(1).wait_for(timeout=600_000)
+            await page.locator("#strip .point").first.wait_for(timeout=600_000)
         await page.screenshot(path=HERE / name)
         await context.close()
 
