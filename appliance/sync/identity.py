@@ -68,7 +68,7 @@ class Identity:
     def public_keys(self) -> dict[int, Ed25519PublicKey]:
         """Its keys by epoch: the one of now, and those of before that have their word, unbroken from the first."""
         known: dict[int, Ed25519PublicKey] = {}
-        with contextlib.suppress(Refused, ValueError, KeyError, TypeError):
+        with contextlib.suppress(Refused, ValueError, KeyError, TypeError, RecursionError):
             first = _public(read(self.kept_introduction).payload)
             if name_of(first) == self.appliance:
                 known[1] = first
@@ -135,6 +135,16 @@ def seen_identity(directory: Path) -> Identity:
     raise StoreError(f"{folder} holds no key yet", "Start the appliance once: it makes its key then.")
 
 
+def is_sound(directory: Path) -> bool:
+    """Whether what lies in a data directory can be opened as an identity; where there is no key one is made."""
+    try:
+        return (
+            not (directory / IDENTITY).exists() or not _epochs(directory / IDENTITY) or bool(seen_identity(directory))
+        )
+    except (StoreError, OSError):
+        return False
+
+
 def _opened(folder: Path) -> Identity:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in folder.glob("*.part"):
@@ -148,11 +158,12 @@ def _opened(folder: Path) -> Identity:
 
 
 def _epochs(folder: Path) -> list[int]:
-    return sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"\d{6}\.(key|copy)", path.name)})
+    return sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"[0-9]{6}\.(key|copy)", path.name)})
 
 
 def _identity(folder: Path, epoch: int, key: Ed25519PrivateKey, claim_code: str) -> Identity:
-    rotations = tuple(path.read_bytes() for path in sorted(folder.glob("*.rotation")) if int(path.stem) <= epoch)
+    begun = sorted(path for path in folder.iterdir() if re.fullmatch(r"[0-9]{6}\.rotation", path.name))
+    rotations = tuple(path.read_bytes() for path in begun if int(path.stem) <= epoch)
     introduction = (folder / INTRODUCTION).read_bytes() if epoch > 1 and (folder / INTRODUCTION).exists() else b""
     return Identity(_name(folder, rotations, key), epoch, key, claim_code, rotations, introduction)
 
@@ -190,8 +201,11 @@ def _name(folder: Path, rotations: tuple[bytes, ...], key: Ed25519PrivateKey) ->
         return name_of(key.public_key())
     try:
         payload = base64.b64decode(json.loads(rotations[-1])["payload"])
-        return str(json.loads(payload)["appliance"])
-    except (ValueError, KeyError, TypeError):
+        name = str(json.loads(payload)["appliance"])
+        if not re.fullmatch(f"[0-9a-f]{{{NAME_DIGITS}}}", name):
+            raise ValueError(name)
+        return name
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise StoreError(f"{folder} holds a damaged statement about its key", _HINT) from None
 
 

@@ -268,7 +268,7 @@ class Outbox:
         try:
             kept = json.loads((self._folder / TOLD).read_text())
             return {int(boot): (int(utc_ms), doubt and int(doubt)) for boot, (utc_ms, doubt) in kept.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}
 
     def _whole(self, name: Name) -> Tip | None:
@@ -317,7 +317,7 @@ class Outbox:
 
 def batches_in(folder: Path) -> list[Name]:
     """The batches whose files lie in a folder, in order. Raises OSError."""
-    found = (re.fullmatch(r"(\d{6})-(\d{8})\.batch", path.name) for path in folder.iterdir())
+    found = (re.fullmatch(r"([0-9]{6})-([0-9]{8})\.batch", path.name) for path in folder.iterdir())
     return sorted(Name(int(match[1]), int(match[2])) for match in found if match)
 
 

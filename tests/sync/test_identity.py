@@ -10,7 +10,7 @@ import pytest
 
 from appliance.errors import StoreError
 from appliance.sync.envelope import ROTATION, key_id, opened, read
-from appliance.sync.identity import name_of, open_identity, rotate, seen_identity
+from appliance.sync.identity import is_sound, name_of, open_identity, rotate, seen_identity
 from tests.store.box import contents
 
 
@@ -130,3 +130,24 @@ def test_another_program_may_look_at_it(tmp_path: Path) -> None:
     (tmp_path / "identity" / "000002.copy").unlink()
     with pytest.raises(StoreError, match="is damaged, and so is its copy"):
         seen_identity(tmp_path)
+
+
+def test_none_is_made_while_a_restore_waits(tmp_path: Path) -> None:
+    """It would lie where the restored one goes."""
+    for name in ("restore", "restored"):
+        (tmp_path / "handover" / name).mkdir(parents=True)
+        with pytest.raises(StoreError, match="not in its place yet"):
+            open_identity(tmp_path)
+        assert not (tmp_path / "identity").exists()
+        (tmp_path / "handover" / name).rmdir()
+    assert open_identity(tmp_path).epoch == 1
+
+
+def test_what_can_be_opened_is_told_beforehand(tmp_path: Path) -> None:
+    assert is_sound(tmp_path)
+    rotate(tmp_path, open_identity(tmp_path))
+    assert is_sound(tmp_path)
+    (tmp_path / "identity" / "x.rotation").write_text("x")
+    assert is_sound(tmp_path)
+    (tmp_path / "identity" / "000002.rotation").write_text("[" * 100_000)
+    assert not is_sound(tmp_path)

@@ -174,3 +174,11 @@ def test_without_a_certificate_that_can_be_used_there_is_none(
     assert encryption(tmp_path) is None
     assert "no HTTPS" in caplog.text
     assert encryption(tmp_path / "missing") is None
+
+
+def test_no_certificate_is_made_while_a_restore_waits(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "handover" / "restored").mkdir(parents=True)
+    assert encryption(tmp_path) is None
+    assert not (tmp_path / "tls").exists()
+    (tmp_path / "handover" / "restored").rmdir()
+    assert encryption(tmp_path) is not None

@@ -1,6 +1,8 @@
 """Backups through the page: downloaded, and brought back; and what is refused, in words, without touching anything."""
 
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import os
@@ -237,16 +239,17 @@ async def test_what_is_not_said_or_wrong(door: Door, client: aiohttp.ClientSessi
     assert status == 200
 
 
-async def test_strange_archives(door: Door, client: aiohttp.ClientSession) -> None:
-    def archive(*files: tuple[str, bytes]) -> bytes:
-        out = io.BytesIO()
-        sealer = Sealer(out, SECRET, QUICK)
-        for name, content in files:
-            tar.add(sealer, name, len(content), 0o600, io.BytesIO(content))
-        tar.end(sealer)
-        sealer.close()
-        return out.getvalue()
+def archive(*files: tuple[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    sealer = Sealer(out, SECRET, QUICK)
+    for name, content in files:
+        tar.add(sealer, name, len(content), 0o600, io.BytesIO(content))
+    tar.end(sealer)
+    sealer.close()
+    return out.getvalue()
 
+
+async def test_strange_archives(door: Door, client: aiohttp.ClientSession) -> None:
     about = {"format": 1, "made": "2026-05-01T12:00:00Z", "name": "<b>x</b>"}
     for files, words in (
         ((), "This file is not the backup of an appliance."),
@@ -259,6 +262,25 @@ async def test_strange_archives(door: Door, client: aiohttp.ClientSession) -> No
     ):
         status, said = await restored(client, door, archive(*files), said=("aside", "other"))
         assert (status, words in said, "<b>x" in said) == (422, True, False), files
+        await untouched(door)
+
+
+async def test_an_identity_that_cannot_be_opened(door: Door, client: aiohttp.ClientSession) -> None:
+    """It would be in the way of everything that is delivered, for good."""
+    whole = contents(await asyncio.to_thread(made_of, store_of(door).directory))
+    (store_of(door).directory / "handover").mkdir(exist_ok=True)
+    assert {"identity/000002.key", "identity/000002.copy", "identity/000002.rotation"} <= whole.keys()
+    rotation = json.dumps({"payload": base64.b64encode(b'{"appliance": "../x"}').decode()}).encode()
+    rubbish = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    rubbish += hashlib.sha256(rubbish).hexdigest().encode() + b"\n"
+    for changed in (
+        dict.fromkeys(("identity/000002.key", "identity/000002.copy"), b"rubbish"),
+        dict.fromkeys(("identity/000002.key", "identity/000002.copy"), rubbish),
+        {"identity/000002.rotation": rotation},
+        {"identity/000002.rotation": b"[" * 50_000},
+    ):
+        status, said = await restored(client, door, archive(*(whole | changed).items()), said=("aside", "other"))
+        assert (status, "What is in it is damaged." in said) == (422, True), changed
         await untouched(door)
 
 

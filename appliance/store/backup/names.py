@@ -52,5 +52,5 @@ def membership(name: str) -> Membership:
     if top == HISTORY:
         is_own = name == LIVE or (len(below) == 1 and SEGMENT.fullmatch(below[0]) is not None)
     else:
-        is_own = top in _FOLDERS and len(below) == 1 if below else top in _FILES
+        is_own = top in _FOLDERS and len(below) == 1 and name.isascii() if below else top in _FILES
     return Membership.OWN if is_own else Membership.OTHER

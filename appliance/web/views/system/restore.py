@@ -16,7 +16,7 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.store.backup import restore
 from appliance.store.backup.bring import Brought, NoRoom, Source, bring, check_room
 from appliance.store.lock import sole_bringer
-from appliance.sync.identity import seen_identity
+from appliance.sync.identity import is_sound, seen_identity
 from appliance.web.bodies import Refused
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import only
@@ -101,6 +101,9 @@ def _bring(brought: Upload, directory: Path, who: str) -> Restored:
 
     def look(part: Path, about: Brought) -> None:
         said.append(about)
+        if not is_sound(part):
+            # Who has no shell could not put it right afterwards, and nothing would be delivered any more.
+            raise InputError("the key in it is damaged")
         if not brought.fields.get("other") and (_identity(part) or "none") != _identity(directory):
             raise AnotherAppliance(f"it was made {about.made:.20} of {about.name!r:.80}")
 
