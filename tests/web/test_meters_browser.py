@@ -117,6 +117,7 @@ async def test_without_javascript_the_form_does_it(browser: Any, site: Site) -> 
 async def test_zooming(browser: Any, kept: Site) -> None:
     tab = await opened(browser, kept, METER)
     await tab.until(DRAWN)
+    await tab.page.locator("#charts").evaluate("charts => charts.scrollIntoView()")
     box = await tab.page.locator("#chart-used .u-over").bounding_box()
     before = await tab.page.evaluate("location.hash")
     x, y = box["x"] + box["width"] * 0.25, box["y"] + 40

@@ -24,7 +24,7 @@ async def test_a_meter_in_the_table(site: Site) -> None:
     _, page = await get(site, "/meters")
     row = Cells(page).rows[1]
     assert [" ".join(cell.split()) for cell in row] == [
-        *("60243827 scm", "electric", "31 161", "–", "12 s", "12 s", "23.5 dB", "2", "physical 0 / · encoder 3")
+        *("60243827 scm", "electric", "31 161", "–", "12 s", "12 s", "23.5 dB", "2", "physical 0 /· encoder 3")
     ]
 
 
@@ -48,7 +48,7 @@ async def test_a_tampered_meter_stands_out(site: Site) -> None:
     site.hear(1, tamper_phy=1)
     _, page = await get(site, "/meters")
     assert 'class="tampered"' in page
-    assert "physical 1 / · encoder 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
+    assert "physical 1 /· encoder 3 changed 0 s" in " ".join(Cells(page).rows[1][8].split())
 
 
 async def test_of_very_many_meters_those_heard_last_are_shown(site: Site) -> None:
