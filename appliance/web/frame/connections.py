@@ -47,8 +47,8 @@ class Connection(web.RequestHandler, ABC):
         """Serve by `transport`, which is `raw` or its encryption."""
         self._raw, self._place = raw, place
         transport.set_protocol(self)
-        # Else what is less than the usual limit could wait for ever.
-        transport.set_write_buffer_limits(high=0)
+        # Else what is less than the usual limit could wait for ever. With 0, asyncio's TLS pauses when nothing waits.
+        transport.set_write_buffer_limits(high=1)
         self.connection_made(transport)
 
     def pause_writing(self) -> None:
