@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from appliance.archive import tar
 from appliance.archive.container import Opener
 from appliance.archive.unusable import Unusable
-from appliance.durable import sync
+from appliance.durable import sync, write
 from appliance.errors import InputError, StoreError
 from appliance.store.backup import restore
 from appliance.store.backup.names import ABOUT, IDENTITY, REPLACED, TLS, Membership, membership
@@ -24,6 +24,12 @@ from appliance.store.schema import HANDOVER
 # Kept free for the appliance, at least, while both the present and the restored files are on the card.
 SPARE_BYTES = 16 << 20
 _LONGEST_ABOUT_BYTES = 65_536
+_LONGEST_LINE = 200
+# As the card counts, however small a file is.
+_BLOCK_BYTES = 4096
+_LOOK_BYTES = 16 << 20
+# Each name is kept until the end. Five years of batches of which none was delivered, one each quarter of an hour.
+MOST_FILES = 200_000
 
 
 class NoRoom(StoreError):
@@ -84,18 +90,16 @@ def bring(
     part = directory / HANDOVER / PART
     shutil.rmtree(part, ignore_errors=True)
     try:
-        about = _unpack(source, secret, directory, progress)
+        about = _unpack(source, secret, directory, progress, who)
         look(part, about)
         amiss = restore.verify(part)
-        if who:
-            _sign(part / ABOUT, who)
         _ready(directory)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return amiss
 
 
-def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[int], None]) -> Brought:
+def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[int], None], who: str) -> Brought:
     check_room(directory, source.size)
     part = directory / HANDOVER / PART
     part.mkdir()
@@ -112,7 +116,17 @@ def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[in
         progress(min(done, source.size))
 
     opener = Opener(source.content, secret, source.name)
-    for member in tar.members(opener, source.size):
+    room, unseen = room_for(directory), 0
+    for number, member in enumerate(tar.members(opener, source.size)):
+        if number >= MOST_FILES:
+            raise InputError(f"the backup holds more than {MOST_FILES} files, which no backup does")
+        taken = -(-member.size // _BLOCK_BYTES) * _BLOCK_BYTES
+        room, unseen = room - taken, unseen + taken
+        if unseen >= _LOOK_BYTES:
+            # Others write meanwhile.
+            room, unseen = min(room, room_for(directory) - taken), 0
+        if room < 0:
+            raise NoRoom(source.size - room + _spare(directory), shutil.disk_usage(directory).free)
         if about is None and (member.name != ABOUT or member.size > _LONGEST_ABOUT_BYTES):
             raise Unusable("no backup", "the backup does not say what it is")
         what = membership(member.name)
@@ -120,30 +134,33 @@ def _unpack(source: Source, secret: str, directory: Path, progress: Callable[[in
             raise InputError(f"the backup holds {member.name!r:.80}, which no backup has")
         if about is None or what is Membership.OWN:
             _write(part, member, owner, count)
-        about = about or _about(part / ABOUT)
+        if about is None:
+            about = _about(part / ABOUT, who)
+            _own(part / ABOUT, owner)
     if about is None:
         raise Unusable("no backup", f"{source.name} is empty")
     return about
 
 
-def _about(path: Path) -> Brought:
+def _about(path: Path, who: str) -> Brought:
+    """What it says of itself; of that only what is known stays in the file, and who brought it."""
     try:
         about: dict[str, Any] = json.loads(path.read_bytes())
         if about["format"] > FORMAT:
             hint = "Restore it with the version that made it, or a later one."
             raise Unusable("later version", f"the backup has the form {about['format']} of a later version", hint)
-        return Brought(str(about["made"]), str(about["name"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+        said = {name: _line(about[name]) for name in ("made", "name")} | {"program": _line(about.get("program", ""))}
+        kept = {"format": int(about["format"])} | said | ({"who": who} if who else {})
+        write(path, json.dumps(kept).encode())
+        return Brought(said["made"], said["name"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise Unusable("no backup", "the backup does not say what it is") from None
 
 
-def _sign(path: Path, who: str) -> None:
-    """Say who brought it; what is told of the restore says it then."""
-    about = json.loads(path.read_bytes()) | {"who": who}
-    with path.open("wb") as file:
-        file.write(json.dumps(about).encode())
-        file.flush()
-        os.fsync(file.fileno())
+def _line(said: object) -> str:
+    if not isinstance(said, str):
+        raise TypeError(said)
+    return "".join(c if c.isprintable() else " " for c in said[:_LONGEST_LINE])
 
 
 def _write(part: Path, member: tar.Member, owner: os.stat_result, watch: Callable[[bytes], None]) -> None:

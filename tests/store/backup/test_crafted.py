@@ -190,3 +190,26 @@ def test_what_an_earlier_version_let_in_does_not_stop_it(data: Path) -> None:
     assert not (data / "damaged").exists()
     (replaced,) = data.glob("replaced-*")
     assert (replaced / "replaced-1").read_text() == "odd"
+
+
+def test_what_it_says_of_itself_is_a_few_lines(data: Path, sound: dict[str, bytes]) -> None:
+    about = ABOUT | {"name": "\x1b[2J\n" + "x" * 9000, "who": "ana", "detail": {"more": [1]}}
+    brought(data, archive(sound, about))
+    assert restore.take_up(data)
+    assert restore.restored(data) == ABOUT | {"name": " [2J " + "x" * 195}
+    for odd in ({"made": ["x"]}, {"name": None}, {"format": float("inf")}, {"format": float("nan")}, {"program": 1}):
+        with pytest.raises(InputError):
+            brought(data, archive(sound, ABOUT | odd))
+
+
+def test_many_small_files_take_whole_blocks(
+    data: Path, sound: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = archive(sound | {f"outbox/{number}": b"x" for number in range(400)})
+    monkeypatch.setattr(bring, "room_for", lambda _: len(many) + 100_000)
+    with pytest.raises(bring.NoRoom):
+        brought(data, many)
+    assert list((data / "handover").iterdir()) == []
+    monkeypatch.undo()
+    monkeypatch.setattr(bring, "MOST_FILES", 400)
+    refused(data, many, "more than 400 files")
