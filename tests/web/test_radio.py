@@ -125,6 +125,11 @@ async def test_it_is_set_at_once_and_back(site: Site, process: Process, technici
     ]
 
 
+async def test_limits_are_told_with_the_point_of_the_language(site: Site, process: Process, technician: Any) -> None:
+    said = (await send(technician, site, "/radio/street/captures?lang=es", {"seconds": "61"}))[1]
+    assert "entre 0,1 y 60" in said
+
+
 async def test_what_is_measured_is_not_told_of_before_it_was_set(site: Site, process: Process, technician: Any) -> None:
     await send(technician, site, "/radio/street/tune", TUNING)
     assert (await page(technician, site)).count("adjusting…") == 2

@@ -40,6 +40,10 @@ class Trouble:
     told: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
 
+    def limits_with(self, point: str) -> dict[str, str]:
+        """The limits with a language's decimal point."""
+        return {name: limit.replace(".", point) for name, limit in self.limits.items()}
+
 
 def receiver_of(request: web.Request) -> ReceiverState:
     """The receiver that an address names, or the first one where it names none. Raises HTTPNotFound."""
