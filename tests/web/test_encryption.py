@@ -16,6 +16,7 @@ from cryptography import x509
 from appliance.certificate import CERTIFICATE, KEY
 from appliance.web import connections
 from appliance.web.encryption import encryption
+from appliance.web.frame import connections as frame_connections
 from appliance.web.site import serving
 from tests.web.conftest import PASSWORD, Site
 
@@ -132,6 +133,30 @@ async def test_what_comes_with_the_end_of_the_handshake_is_answered(sites: tuple
             except ssl.SSLWantReadError:
                 came.write(await reader.read(65536))
     writer.close()
+
+
+async def test_long_answers_come_whole_and_who_takes_none_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    asked = b"GET /static/uPlot.iife.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    monkeypatch.setattr(connections, "MOST", 1)
+    monkeypatch.setattr(frame_connections, "TAKEN_WITHIN_S", 1.0)
+    async with both(tmp_path) as (http, https), aiohttp.ClientSession() as client:
+        port = int(https.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        writer.write(asked * 99 + asked.replace(b"Host", b"Connection: close\r\nHost"))
+        async with asyncio.timeout(20):
+            assert (await reader.read()).count(b"HTTP/1.1 200 ") == 100
+        writer.close()
+        await answered(client, f"{http}/healthz")
+        _, deaf = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        deaf.transport.pause_reading()
+        deaf.write(asked * 400)
+        async with asyncio.timeout(15):
+            await answered(client, f"{http}/healthz")
+        deaf.transport.abort()
 
 
 async def test_a_port_that_is_taken_keeps_nobody_from_the_other(tmp_path: Path) -> None:
