@@ -82,6 +82,16 @@ def test_whatever_is_told_of_a_kind_is_told_in_one_line(language: str) -> None:
             "Las horas de este arranque se movieron −3,20 s.",
         ),
         (
+            event("clock_set", source="ntp", uncertainty_ms=250, moved_ms=-2),
+            "The time is known from the network (NTP), off by at most 0.25 s.",
+            "La hora se sabe por la red (NTP), error de a lo más 0,25 s.",
+        ),
+        (
+            event("changed", who="ana", what="settings_changed", part="sync", keys="aggregators, aggregator_key"),
+            "ana changed settings, Aggregator: addresses, key of the aggregator.",
+            "ana cambió la configuración, Agregador: direcciones, clave del agregador.",
+        ),
+        (
             event("clock_set", source="browser", uncertainty_ms=None, moved_ms=90_000_000),
             "The time is known from a technician, off by nobody knows how much. Times of this start moved by +25 h.",
             "La hora se sabe por un técnico, con un error que nadie conoce. "

@@ -113,7 +113,8 @@ async def test_name_and_place_are_kept_and_taken_back(site: SetUp) -> None:
         assert site.started_anew == 1
         assert (site.draft.config.site.name, site.draft.config.site.place) == ("Calle Álvarez 12", "Piso 3")
         assert kept(site.directory, TABLES)[0].made["site"].who == "ana"
-        assert "Set here by <bdi>ana</bdi>" in await client.get()
+        shown = " ".join((await client.get()).split())
+        assert re.search(r"Set here by <bdi>ana</bdi> <time [^>]*>\d+ s</time> ago: name, place\.", shown)
         # The same again is nothing to start anew for.
         again = await client.post("place", {"name": "Calle Álvarez 12", "place": "Piso 3"})
         assert again == (303, "/set-up#place")
@@ -144,7 +145,7 @@ async def test_only_what_differs_from_the_file_is_set_here(tmp_path: Path) -> No
         ("place", {"name": "x", "place": "y" * 121}, "At most 120 characters.", "A lo más 120 caracteres."),
         ("aggregator", AGGREGATOR | {"aggregators": "http://x"}, "Each address begins with", "Cada dirección empieza"),
         ("aggregator", AGGREGATOR | {"aggregators": "https://a\n" * 5}, "four at most", "cuatro a lo más"),
-        ("aggregator", AGGREGATOR | {"aggregator_key": "xyz"}, "The key has 64 digits", "La clave tiene 64 dígitos"),
+        ("aggregator", AGGREGATOR | {"aggregator_key": "xyz"}, "Here are 3.", "Aquí hay 3."),
         ("aggregator", AGGREGATOR | {"aggregator_key": ""}, "of no use without the key", "no sirve sin la clave"),
         ("aggregator", AGGREGATOR | {"token": "0189!"}, "The token has letters", "La ficha tiene letras"),
         ("aggregator", AGGREGATOR | {"certificate": "x"}, "A certificate begins with", "Un certificado empieza"),

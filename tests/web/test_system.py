@@ -238,7 +238,7 @@ async def test_a_phone_tells_the_time(tmp_path: Path) -> None:
         after = facts(page)
         assert "<strong>The time has been taken.</strong>" in page
         assert after["The appliance's time"] == "1 Mar 2026 12:00:00 UTC"
-        assert (after["Known"], after["Off by at most"]) == ("by a browser", "3 s")
+        assert (after["Known"], after["Off by at most"]) == ("by a phone or browser", "3 s")
         ((kind, detail),) = noted
         assert (kind, detail["who"], detail["what"], detail["uncertainty_ms"]) == ("changed", "ana", "clock_told", 2040)
         assert site.store.clock.has_changes

@@ -37,7 +37,7 @@ SOURCES = {
     "ntp": "by the network (NTP)",
     "rtc": "by the clock chip",
     "receipt": "by the aggregator",
-    "browser": "by a browser",
+    "browser": "by a phone or browser",
     "estimate": "by an estimate",
 }
 

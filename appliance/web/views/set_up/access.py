@@ -18,11 +18,12 @@ from appliance.web.views.set_up.shown import Trouble, show
 from appliance.wireless import PASSWORD, is_name
 
 ACCOUNT = "A name has at most 40 characters and no spaces."
-THERE = "There is an account of that name, or there are too many."
+THERE = "There is an account of that name already."
+MANY = "There are as many accounts as there can be. Remove one that is not needed."
 LAST = "This account cannot be removed."
 NETWORK = "The name of a network has at most 32 characters."
 WIFI_PASSWORD = "The password of a Wi-Fi has 8 to 63 characters."  # noqa: S105 - words about one
-PHRASES = (ACCOUNT, THERE, LAST, NETWORK, WIFI_PASSWORD)
+PHRASES = (ACCOUNT, THERE, MANY, LAST, NETWORK, WIFI_PASSWORD)
 LONGEST_SHOWN = 100
 
 
@@ -39,10 +40,17 @@ async def add(request: web.Request) -> web.Response:
     try:
         await request.app[PARTS].accounts.add(name, await request.app[PASSWORDS].kept(password), request[SESSION].name)
     except UsageError:
-        return await show(request, Trouble("account", wrong={"account": (THERE, {})}, typed=shown), 422)
+        why = await _why(request, name)
+        return await show(request, Trouble("account", wrong={"account": (why, {})}, typed=shown), 422)
     except StoreError as fault:
         return await show(request, Trouble("account", NOT_KEPT, str(fault), typed=shown), 503)
     return await show(request, granted=(name, password))
+
+
+async def _why(request: web.Request, name: str) -> str:
+    """Why an account was not added."""
+    is_there = any(one.name == name for one in await request.app[PARTS].accounts.all())
+    return THERE if is_there else MANY
 
 
 @only(TECHNICIAN)

@@ -18,13 +18,26 @@ from appliance.web.views.radio.tuning import CENTER, GAIN, PPM
 NAME = "A name has 1 to 80 characters."
 PLACE = "At most 120 characters."
 ADDRESSES = "Each address begins with https://, such as https://meters.example.org: one in a line, four at most."
-KEY = "The key has 64 digits from 0 to 9 and a to f."
+KEY = "The key has 64 characters: digits, and letters from a to f. Here are %(count)s."
 NO_KEY = "An address is of no use without the key: nothing that comes from there would be believed."
 TOKEN = "The token has letters from A to Z and digits from 2 to 7."  # noqa: S105 - words about one
 PEM = "A certificate begins with -----BEGIN CERTIFICATE----- and ends with -----END CERTIFICATE-----."
 ADDRESS = "An address has the form rtl_tcp://host:port."
 CHOOSE = "Choose where samples come from."
-PHRASES = (NAME, PLACE, ADDRESSES, KEY, NO_KEY, TOKEN, PEM, ADDRESS, CHOOSE)
+# How the forms call what is set, for whoever tells of it.
+LABELS = {
+    "name": "Name",
+    "place": "Place",
+    "aggregators": "Addresses",
+    "aggregator_key": "Key of the aggregator",
+    "certificate": "Certificate of its own",
+    "token": "Token",
+    "source": "Where samples come from",
+    "center_hz": "Centre",
+    "gain_db": "Gain",
+    "ppm": "Correction of the crystal",
+}
+PHRASES = (NAME, PLACE, ADDRESSES, KEY, NO_KEY, TOKEN, PEM, ADDRESS, CHOOSE, *LABELS.values())
 
 MOST_ADDRESSES = 4
 MEGA = 1_000_000
@@ -69,6 +82,8 @@ def of_sync(fields: Mapping[str, str], draft: Draft, known: Entry) -> Typed:
         typed.take("sync", "aggregators", addresses, told.aggregators, ADDRESSES)
     key = "".join(fields.get("aggregator_key", "").split()).lower()
     typed.take("sync", "aggregator_key", key, told.aggregator_key, KEY)
+    if "aggregator_key" in typed.wrong:
+        typed.wrong["aggregator_key"] = (KEY, {"count": str(len(key))})
     if addresses and not key:
         typed.wrong["aggregator_key"] = (NO_KEY, {})
     token = _line(fields, "token").upper()

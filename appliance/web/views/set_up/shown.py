@@ -22,7 +22,7 @@ from appliance.web.frame.rendering import html
 from appliance.web.glances import GLANCES, Contacted
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import Shown, Times
-from appliance.web.views.set_up.forms import MEGA, Limits
+from appliance.web.views.set_up.forms import LABELS, MEGA, Limits
 from appliance.web.views.set_up.setting_up import SETTING_UP, Joined
 from appliance.web.views.set_up.steps import MAY_STAY, Step, has_first_password, steps_of
 from appliance.wireless import Air, look
@@ -36,6 +36,10 @@ class Wrong(NamedTuple):
 
     words: str
     limits: Limits
+
+    def limits_with(self, point: str) -> dict[str, str]:
+        """The limits as a language writes them, by its decimal point."""
+        return {name: value.replace(".", point) for name, value in self.limits.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Who set on the page what a part has; `keys` are the settings."""
+    """Who set on the page what a part has; `labels` are how the forms call the settings."""
 
     who: str
     since: Shown
-    keys: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,8 @@ def _radios(parts: Parts, lasting: Lasting, times: Times) -> list[Radio]:
 
 def _made(lasting: Lasting, part: str, times: Times) -> Made | None:
     entries, made = lasting.of(part), lasting.made.get(part)
-    return Made(made.who, times.at(made.at), tuple(entries)) if entries and made else None
+    labels = tuple(LABELS.get(key, key) for key in entries)
+    return Made(made.who, times.at(made.at), labels) if labels and made else None
 
 
 async def _people(request: web.Request, times: Times) -> list[Person]:

@@ -16,6 +16,7 @@ from appliance.web import zone
 from appliance.web.frame.language import catalogue
 from appliance.web.frame.rendering import count, day, span
 from appliance.web.parts import PACKAGE
+from appliance.web.views.set_up.forms import LABELS
 
 # By group: how it is called, and the kinds that belong to it.
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -39,7 +40,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 KINDS = {
     "boot": "The machine was started: its start number %(number)s.",
-    "clock_set": "The time is known %(source)s, %(off)s. Times of this start moved by %(moved)s.",
+    "clock_set": "The time is known %(source)s, %(off)s.%(moved)s",
     "clock_stepped": "The system clock jumped by %(system_moved)s, and nothing said why. Times here did not follow.",
     "tamper": "Tamper counters changed: physical %(phy)s, encoder %(enc)s.",
     "tamper_flood": "Tamper counters of many meters changed at once, more than are told one by one.",
@@ -81,7 +82,7 @@ CHANGES = {
     "recording_begun": "%(who)s began a recording with the receiver %(receiver)s.",
     "recording_stopped": "%(who)s stopped the recording of the receiver %(receiver)s.",
     "recording_deleted": "%(who)s deleted the recording %(name)s.",
-    "settings_changed": "%(who)s changed settings in %(part)s: %(keys)s.",
+    "settings_changed": "%(who)s changed settings, %(part)s: %(keys)s.",
     "settings_put_back": "%(who)s set %(part)s back to what the file of settings says.",
     "settings_mended": "%(who)s removed what was set wrongly on the page.",
     "set_up_passed": "%(who)s left out a step of the set-up: %(step)s.",
@@ -90,7 +91,7 @@ CHANGES = {
     "backup_downloaded": "%(who)s downloaded a backup.",
     "backup_restored": "%(who)s brought a backup back.",
     "support_downloaded": "%(who)s downloaded the bundle for support.",
-    "clock_told": "%(who)s told the time, %(off)s. Times moved by %(moved)s.",
+    "clock_told": "%(who)s told the time, %(off)s.%(moved)s",
     "program_restarted": "%(who)s restarted the program.",
     "machine_restarted": "%(who)s restarted the machine.",
 }
@@ -108,14 +109,18 @@ LEFT_OUT = {
     "receptions": "how often meters were heard",
     "readings": "readings, but for one a day",
 }
+PARTS = {"site": "Place", "sync": "Aggregator"}
+RECEIVER, _RECEIVER = "Receiver", "receiver "
 AUTOMATIC = "automatic"
 # As the log-in calls whoever comes from no network.
 HERE = "this machine"
+MOVED = "Times of this start moved by %(time)s."
 OFF, UNBOUNDED = "off by at most %(time)s", "off by nobody knows how much"
 DYNAMIC = (
     *(label for label, _ in GROUPS.values()),
     *(*KINDS.values(), *CHANGES.values(), UNKNOWN),
-    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), OFF, UNBOUNDED, AUTOMATIC, HERE, CONSOLE),
+    *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), *PARTS.values()),
+    *(RECEIVER, MOVED, OFF, UNBOUNDED, AUTOMATIC, HERE, CONSOLE),
 )
 LONGEST = 200
 DASH = "–"
@@ -155,11 +160,13 @@ def _fields(event: Logged, say: Callable[[str], str], language: str) -> _Fields:
         "copied": say(COPIED.get(fields["from"], DASH)),
         "left_out": say(LEFT_OUT.get(fields["left_out"], DASH)),
         "off": _off(detail.get("uncertainty_ms"), say, point),
-        "moved": _moved(detail.get("moved_ms"), point),
+        "moved": _times_moved(detail.get("moved_ms"), say, point),
         "system_moved": _moved(detail.get("system_moved_ms"), point),
         "from": _day(detail.get("from_utc_ms"), language),
         "to": _day(detail.get("to_utc_ms"), language),
         "what": fields["what"].replace("_", " "),
+        "part": _part(fields["part"], say),
+        "keys": ", ".join(say(LABELS.get(key, key)).lower() for key in fields["keys"].split(", ")),
         "center": _measure(detail.get("center_hz"), 1e-6, "MHz", point),
         "gain": say(AUTOMATIC) if detail.get("gain_db") is None else _measure(detail.get("gain_db"), 1, "dB", point),
     }
@@ -195,10 +202,21 @@ def _moved(ms: Any, point: str) -> str:
     return DASH if length is None else f"{'−' if ms < 0 else '+'}{length}"
 
 
+def _times_moved(ms: Any, say: Callable[[str], str], point: str) -> str:
+    """A sentence more, none where they moved by less than is told."""
+    return "" if _is_number(ms) and abs(ms) < 5 else f" {say(MOVED) % {'time': _moved(ms, point)}}"
+
+
 def _length(ms: Any, point: str) -> str | None:
     if not _is_number(ms):
         return None
     return f"{ms / 1000:.2f} s".replace(".", point) if abs(ms) < 60_000 else span(ms / 1000)
+
+
+def _part(part: str, say: Callable[[str], str]) -> str:
+    if part.startswith(_RECEIVER):
+        return f"{say(RECEIVER)} {part.removeprefix(_RECEIVER)}"
+    return say(PARTS.get(part, part))
 
 
 def _measure(value: Any, factor: float, unit: str, point: str) -> str:
