@@ -305,7 +305,7 @@ async def test_a_fault_of_our_own_is_a_page_and_a_log(site: Site, caplog: pytest
     assert answer.status == 500
     assert "Something went wrong here" in page
     assert "Traceback" not in page
-    assert "page=/ broke" in caplog.text
+    assert "page='/' broke" in caplog.text
 
 
 async def test_static_files_are_kept_by_content(site: Site) -> None:
