@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,10 @@ async def test_a_server_that_starts_again(browser: Any, site: Site, tmp_path: Pa
         tab = await opened(browser, first)
         await tab.until("document.querySelector('#connection.live')")
     await tab.until("document.querySelector('#connection.stale')")
-    assert (await tab.text("#connection")).startswith("Not live. Data as of")
+    assert await tab.text("#connection") == "Not live. Data from 10 s ago."
+    box = await tab.page.locator("#connection").bounding_box()
+    height = tab.page.viewport_size["height"]
+    assert height - 120 < box["y"] < height, "it is seen wherever one has scrolled to"
     second.hear(11111111)
     async with serving(second.parts(), "127.0.0.1", port):
         await tab.until("document.querySelector('#connection.live') && document.getElementById('m-scm-11111111')")
@@ -152,11 +156,78 @@ async def test_a_server_that_starts_again(browser: Any, site: Site, tmp_path: Pa
         await tab.page.context.close()
 
 
+@pytest.mark.parametrize("path", ["/system", "/set-up", "/system/keeping"])
+async def test_pages_without_a_stream_say_when_nobody_answers(browser: Any, tmp_path: Path, path: str) -> None:
+    first, second = Site(tmp_path / "first"), Site(tmp_path / "second")
+    async with serving(first.parts(), "127.0.0.1", 0) as port:
+        first.url = f"http://127.0.0.1:{port}"
+        tab = await opened(browser, first, f"{path}?lang=es", viewport={"width": 390, "height": 844})
+    await tab.until("document.querySelector('#connection.stale')")
+    assert (await tab.text("#connection")).startswith("El equipo no responde. Datos de hace")
+    async with serving(second.parts(), "127.0.0.1", port):
+        await tab.until("!document.querySelector('#connection.stale')")
+        assert [text for text in tab.complaints if "ERR_" not in text] == []
+        await tab.page.context.close()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+async def test_the_name_of_the_site_is_seen(browser: Any, site: Site, width: int) -> None:
+    """On every page, beside what says that it is live, which does not lie on it, on one row."""
+    long = "Población Santa Julia, pasaje Los Aromos 1234, poste 56 frente a la plaza nueva"
+    async with serving(replace(site.parts(), site_name=long), "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        for path in ("/", "/meters", "/system"):
+            tab = await opened(browser, site, path, viewport={"width": width, "height": 844})
+            name = await tab.page.locator(".brand span").bounding_box()
+            assert name["y"] >= 0
+            assert name["width"] > 100
+            assert name["height"] < 50
+            if path != "/system":
+                await tab.until("document.querySelector('#connection.live')")
+                live = await tab.page.locator("#connection").bounding_box()
+                assert live["x"] > name["x"] + name["width"]
+                assert live["y"] < 56
+            assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
+            await tab.page.context.close()
+
+
+async def test_fingers(browser: Any, site: Site) -> None:
+    """On a phone nothing that stands alone is lower than 44 px, and all of a meter's card leads to it."""
+    site.hear(60243827)
+    tab = await opened(browser, site, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    for path in ("/", "/meters", "/system", "/set-up"):
+        await tab.page.goto(site.url + path)
+        assert await tab.page.evaluate(LOW) == [], path
+    await tab.page.goto(site.url + "/meters")
+    assert await tab.page.evaluate(ABOVE) == "/meters/scm/60243827"
+
+
+ABOVE = """(() => {
+  const { x, y } = document.querySelector("#m-scm-60243827 .level").getBoundingClientRect();
+  return document.elementFromPoint(x + 5, y + 5).getAttribute("href");
+})()"""
+LOW = """() => [...document.querySelectorAll("button, select, summary, input:not([type=hidden]), .more a, footer a")]
+  .filter((one) => one.checkVisibility() && !one.closest(".chip, .check, .network"))
+  .filter((one) => one.getBoundingClientRect().height < 44)
+  .map((one) => one.outerHTML.slice(0, 120))"""
+
+
+@pytest.mark.parametrize("lang", ["en", "es"])
+@pytest.mark.parametrize(("width", "paths"), [(390, ("/", "/meters")), (1280, ("/", "/system"))])
+async def test_text_may_be_twice_as_large(browser: Any, site: Site, lang: str, width: int, paths: list[str]) -> None:
+    site.hear(60243827)
+    tab = await opened(browser, site, "/", viewport={"width": width, "height": 844})
+    for path in paths:
+        await tab.page.goto(f"{site.url}{path}?lang={lang}")
+        await tab.page.evaluate("document.documentElement.style.fontSize = '32px'")
+        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
 async def test_without_javascript_it_can_be_read(browser: Any, site: Site) -> None:
     site.hear(60243827)
     tab = await opened(browser, site, "/?lang=es", java_script_enabled=False)
     assert "Recargue" in await tab.text("#connection")
-    assert await tab.text("h1") == "Todo está bien"
+    assert await tab.text("h1") == "Funciona, con algo por revisar"
     await tab.page.get_by_role("link", name="Medidores", exact=True).click()
     assert "60243827" in await tab.text("#meters")
 

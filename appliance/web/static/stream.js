@@ -1,9 +1,11 @@
-// What live pages have in common: a stream of events that survives sleep and a server that starts again, ages that grow,
-// and a word at the top of the page when nothing has come for a while.
+// What pages have in common: ages that grow, and a word when nothing has come for a while; of live ones a stream of
+// events that survives sleep and a server that starts again, of the others a question now and then whether it is there.
 "use strict";
 const Page = (() => {
   const SILENT_MS = 12000; // the server sends at least every 5 s
   const LONGEST_RETRY_MS = 15000;
+  const ASK_MS = 5000;
+  const ANSWER_MS = 8000;
   const connection = document.getElementById("connection");
   let ahead = Date.now() - Number(connection.dataset.now); // this clock against the server's
   let heardAt = Date.now();
@@ -14,24 +16,26 @@ const Page = (() => {
   const whole = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
   const inFull = (time) => whole.format(new Date(time.dateTime)) + doubt(time.dataset.doubt);
 
-  // How long ago, in units that every language writes alike.
+  // How long that is, in units that every language writes alike.
+  const span = (s) =>
+    s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
+    : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+
   const grow = () => {
     const now = Date.now() - ahead;
     for (const time of document.querySelectorAll("main time:not(.fixed)")) {
-      const s = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
-      const text =
-        s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min`
-        : s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} d`;
+      const text = span(Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000)));
       if (time.firstChild.nodeValue !== text) time.firstChild.nodeValue = text;
       if (!time.title) time.title = inFull(time);
     }
   };
   const say = (live) => {
-    const text = live
-      ? connection.dataset.live
-      : `${connection.dataset.stale} ${new Date(heardAt).toLocaleTimeString(document.documentElement.lang)}`;
+    // By tens of seconds: whoever has it read aloud is told each time that it changes.
+    const s = Math.floor((Date.now() - heardAt) / 1000);
+    const age = span(s < 60 ? Math.max(10, s - (s % 10)) : s);
+    const text = live ? connection.dataset.live : connection.dataset.stale.replace("{}", age);
     if (connection.textContent !== text) connection.textContent = text;
-    connection.className = `connection ${live ? "live" : "stale"}`;
+    connection.className = `connection ${live ? (text ? "live" : "") : "stale"}`;
     document.body.classList.toggle("stale", !live);
   };
 
@@ -119,7 +123,22 @@ const Page = (() => {
     };
   };
 
-  setInterval(grow, 1000);
+  // A page without a stream: whether the appliance answers at all.
+  const ask = async () => {
+    if (document.visibilityState === "visible") {
+      try {
+        await fetch(connection.dataset.ask, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+        heardAt = Date.now();
+        say(true);
+      } catch {
+        say(false);
+      }
+    }
+    setTimeout(ask, ASK_MS);
+  };
+
+  if (connection.dataset.ask) setTimeout(ask, ASK_MS);
+  else setInterval(grow, 1000);
   const now = () => Date.now() - ahead; // by the server's clock
   return { grow, listen, morph, now, parse };
 })();
