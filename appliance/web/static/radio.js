@@ -56,8 +56,9 @@
 
   // The whole page is the answer: its sections take the place of those here.
   const send = async (form) => {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    // What comes meanwhile may put another form in this one's place.
     const place = form.closest("section").querySelector(".done");
+    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
     const sets = /\/(tune|reset)$/.test(new URL(form.action).pathname);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!page.getElementById("radio")) {
@@ -68,7 +69,7 @@
     Page.grow();
     const again = root.querySelector("[aria-invalid]") || root.querySelector(`form[action="${new URL(form.action).pathname}"] button`);
     if (again) again.focus();
-    say(place, answer.ok && sets ? root.querySelector(".tuned").dataset.said : "");
+    say(place, (answer.ok && sets && root.querySelector(".tuned")?.dataset.said) || "");
     estimate();
   };
 
@@ -90,7 +91,7 @@
     if (form.dataset.sent) return;
     form.dataset.sent = "1";
     say(null, "");
-    send(form).catch(() => form.submit()).finally(() => delete form.dataset.sent);
+    send(form).catch(() => (form.isConnected ? form.submit() : location.reload())).finally(() => delete form.dataset.sent);
   });
   root.addEventListener("input", (event) => {
     if (event.target.id === "gain-db" && event.target.value) document.getElementById("by-hand").checked = true;
