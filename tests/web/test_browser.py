@@ -44,7 +44,7 @@ class Tab:
 
     async def until(self, expression: str) -> None:
         """Wait in steps from outside: the page's policy forbids `eval`, which the driver's own waiting uses."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await self.page.evaluate(f"Boolean({expression})"):
                 await asyncio.sleep(0.05)
 
