@@ -256,7 +256,7 @@ async def test_an_account_is_added_with_a_password_shown_once_and_removed(site: 
 
 async def until_joined(client: Client) -> str:
     async with asyncio.timeout(10):
-        while "data-live" in (page := await client.get()).partition('id="link-live"')[2][:40]:
+        while "data-every" in (page := await client.get()).partition('id="link-live"')[2][:40]:
             await asyncio.sleep(0.05)
     return page
 

@@ -27,7 +27,7 @@
       part.replaceWith(fresh);
       part = fresh;
     }
-    if (part.dataset.live) setTimeout(refresh, Number(part.dataset.live), part);
+    if (part.dataset.every) setTimeout(refresh, Number(part.dataset.every), part);
   };
-  for (const part of document.querySelectorAll("[data-live]")) setTimeout(refresh, Number(part.dataset.live), part);
+  for (const part of document.querySelectorAll("[data-every]")) setTimeout(refresh, Number(part.dataset.every), part);
 }
