@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from appliance import __version__
+from appliance import __version__, zones
 from appliance.config import DATA, PAGE, Config, Draft, Wrong, read
 from appliance.errors import ConfigError, StoreError
 from appliance.file_handles import allow_file_handles
@@ -123,6 +123,7 @@ async def _run(draft: Draft, stop: asyncio.Event, notifier: Notifier, recent: Re
     for name, health in refused.items():
         log.error("part=%s refused: %s", name, health.reason)
     async with contextlib.AsyncExitStack() as held:
+        held.enter_context(zones.chosen(config.site.zone))
         if draft.keeps:
             held.enter_context(sole_user(config.store.directory))
             await store.open()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from appliance import lasting
+from appliance import lasting, zones
 from appliance.errors import ConfigError
 from appliance.lasting import Lasting, default_name
 from appliance.settings import near, nearest, setting, settings_of, toml_document
@@ -39,6 +39,14 @@ class Site:
         "Where it hangs, for whoever has to find it: an address, a floor, coordinates. Shown on the page.",
         pattern=".{0,120}",
         words="a text of at most 120 characters",
+    )
+    zone: str = setting(
+        "",
+        "The time zone in which the page tells times and days begin, by its name in the IANA Time Zone Database, such "
+        "as `America/Santiago`. Empty for that of the machine.",
+        pattern=".{0,64}",
+        words="the name of a time zone such as America/Santiago, or empty",
+        doubt=lambda name: zones.doubt(name) if name else None,
     )
 
 

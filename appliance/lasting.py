@@ -21,7 +21,7 @@ from appliance.settings import settings_of, toml_document
 
 FILE = "settings.toml"
 OFFERED: Mapping[str, tuple[str, ...]] = {
-    "site": ("name", "place"),
+    "site": ("name", "place", "zone"),
     "sync": ("aggregators", "aggregator_key", "certificate", "token"),
     "receiver": ("source", "center_hz", "gain_db", "ppm"),
 }

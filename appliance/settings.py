@@ -8,7 +8,7 @@ import difflib
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -28,15 +28,18 @@ def setting(
     none: str = "",
     secret: bool = False,
     lines: bool = False,
+    doubt: Callable[[str], str | None] = lambda _text: None,
 ) -> Any:
     """A dataclass field with what the parser and the documentation need to know.
 
     `none` is the word that stands in the file for None; `pattern` is what each text must match whole, and
     `words` says the same to a person. What is `secret` is not repeated when it is wrong. A text is one line, unless it
-    may have `lines`.
+    may have `lines`. Of one that matches, `doubt` says at the end of a sentence why it is not taken all the same, or
+    None.
     """
     about = {"help": help_text, "unit": unit, "low": low, "high": high, "none": none, "secret": secret}
-    return field(default=default, metadata=about | {"pattern": pattern, "words": words, "lines": lines})
+    more = {"pattern": pattern, "words": words, "lines": lines, "doubt": doubt}
+    return field(default=default, metadata=about | more)
 
 
 def toml_document(path: Path) -> dict[str, Any]:
@@ -95,7 +98,9 @@ def _value(kind: Any, value: Any, about: Mapping[str, Any]) -> Any:
     elif kind is str or kind is Path:
         line = value.replace("\n", "") if about["lines"] and isinstance(value, str) else value
         if isinstance(line, str) and line.isprintable() and re.fullmatch(about["pattern"], value):
-            return kind(value)
+            if (doubt := about["doubt"](value)) is None:
+                return kind(value)
+            raise ValueError(f"{allowed(kind, about)}{doubt}")
     elif isinstance(value, list) and all(isinstance(v, str) and re.fullmatch(about["pattern"], v) for v in value):
         return tuple(value)
     raise ValueError(allowed(kind, about))

@@ -25,7 +25,17 @@ MAY_IMPORT = {
         *(
             f"appliance.{p}"
             for p in (
-                *("supervisor", "notify", "memory", "file_handles", "recent_log", "config", "clock", "timeline"),
+                *(
+                    "supervisor",
+                    "notify",
+                    "memory",
+                    "file_handles",
+                    "recent_log",
+                    "config",
+                    "clock",
+                    "timeline",
+                    "zones",
+                ),
                 *("radio", "store", "web", "sync"),
             )
         ),
@@ -48,7 +58,7 @@ MAY_IMPORT = {
         *(f"appliance.{p}" for p in ("config", "status", "machine", "radio.attached", "radio.sources.usb")),
     ),
     "appliance.machine": ("appliance.kernel_clock",),
-    "appliance.config": ("appliance.errors", "appliance.settings", "appliance.lasting"),
+    "appliance.config": tuple(f"appliance.{p}" for p in ("errors", "settings", "lasting", "zones")),
     "appliance.lasting": ("appliance.errors", "appliance.settings", "appliance.durable"),
     "appliance.settings": ("appliance.errors",),
     "appliance.control": (*NOUNS, "appliance.config", "appliance.settings"),
@@ -56,6 +66,7 @@ MAY_IMPORT = {
     "appliance.timeline": ("appliance.fixes", "appliance.boot_order"),
     "appliance.boot_order": ("appliance.fixes",),
     "appliance.fixes": (),
+    "appliance.zones": (),
     "appliance.kernel_clock": (),
     "appliance.model": (),
     "appliance.errors": (),
@@ -89,6 +100,7 @@ MAY_IMPORT = {
         "appliance.clock",
         "appliance.timeline",
         "appliance.fixes",
+        "appliance.zones",
         "appliance.config",
         "appliance.rtlamr",
         "appliance.progress",
@@ -114,6 +126,7 @@ MAY_IMPORT = {
         "appliance.lasting",
         "appliance.settings",
         "appliance.wireless",
+        "appliance.zones",
         "appliance.account",
         "appliance.archive",
         "appliance.certificate",
@@ -129,7 +142,7 @@ MAY_IMPORT = {
         "appliance.sync",
         "appliance.supervisor",
     ),
-    "appliance.web.frame": (*NOUNS, "appliance.account"),
+    "appliance.web.frame": (*NOUNS, "appliance.account", "appliance.zones"),
     # Has appliances of its own, so it has what they have.
     "appliance.aggregator.loadtest": (
         *NOUNS,

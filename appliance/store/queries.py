@@ -128,8 +128,8 @@ def intervals(history: History, meter: MeterKey, from_ms: int, to_ms: int) -> li
     return _periods(history, meter, [n * QUARTER_MS for n in range(first, last + 1)], heard=True)
 
 
-def days(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo | None = None) -> list[Period]:
-    """What was used on each day from `first` to `last`, by the zone's midnights (this machine's if none is given).
+def days(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo) -> list[Period]:
+    """What was used on each day from `first` to `last`, by the zone's midnights.
 
     At most 2000 days, none before 1970 or after 2099.
     """
@@ -138,7 +138,7 @@ def days(history: History, meter: MeterKey, first: date, last: date, zone: tzinf
     return _periods(history, meter, [_midnight(first + timedelta(days=n), zone) for n in range(count + 1)])
 
 
-def months(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo | None = None) -> list[Period]:
+def months(history: History, meter: MeterKey, first: date, last: date, zone: tzinfo) -> list[Period]:
     """What was used in each month from that of `first` to that of `last`, none before 1970 or after 2099."""
     low = max(first.year * 12 + first.month - 1, FIRST_DAY.year * 12 + 1)
     high = min(last.year * 12 + last.month, LAST_DAY.year * 12)
@@ -269,6 +269,6 @@ def _imported(at: int) -> bool:
     return boot_of(at) == CALENDAR
 
 
-def _midnight(day: date, zone: tzinfo | None) -> int:
+def _midnight(day: date, zone: tzinfo) -> int:
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
     return round(midnight.timestamp() * 1000)

@@ -19,6 +19,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
+from appliance import zones
 from appliance.store import files, segments
 from appliance.store.backup.names import REPLACED
 from appliance.store.history import Usage
@@ -206,4 +207,4 @@ def make_room(directory: Path, budget_bytes: int | None) -> None:
 
 def local_day(utc_ms: int) -> date:
     """The day of an instant where the appliance stands."""
-    return datetime.fromtimestamp(utc_ms / 1000).astimezone().date()
+    return datetime.fromtimestamp(utc_ms / 1000, zones.here()).date()
