@@ -21,8 +21,8 @@ from appliance.web.frame.forms import refuse_strangers
 from appliance.web.frame.frame import FRAME, Frame
 from appliance.web.frame.guard import SESSIONS, guard
 from appliance.web.frame.language import remember_language
-from appliance.web.frame.login import ACCOUNTS, PASSWORDS, THROTTLE
 from appliance.web.frame.passwords import Passwords
+from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, THROTTLE
 from appliance.web.frame.rendering import prepare
 from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions

@@ -1,33 +1,23 @@
 """The log-in and the log-out of both sites."""
 
-import logging
-import math
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from appliance.errors import InputError
-from appliance.web.frame.accounts import LOCKED, LOGGED_IN, LOGGED_OUT, SESSION, Account, Accounts, account_name
-from appliance.web.frame.addresses import address_of, is_encrypted, is_here
+from appliance.web.frame.accounts import LOGGED_IN, LOGGED_OUT, SESSION, Account, account_name
+from appliance.web.frame.addresses import is_encrypted, is_here
 from appliance.web.frame.forms import form
 from appliance.web.frame.frame import FRAME
 from appliance.web.frame.guard import LOG_IN, SESSIONS, everybody, safe_next
-from appliance.web.frame.passwords import Overrun, Passwords
-from appliance.web.frame.rendering import html, span
-from appliance.web.frame.sessions import device_of
-from appliance.web.frame.throttle import Key, Locked, Throttle
-
-log = logging.getLogger(__name__)
-
-ACCOUNTS: web.AppKey[Accounts] = web.AppKey("ACCOUNTS", Accounts)
-PASSWORDS = web.AppKey("PASSWORDS", Passwords)
-THROTTLE = web.AppKey("THROTTLE", Throttle)
+from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, Denied, prove, seen_from
+from appliance.web.frame.rendering import html
 
 
 @dataclass(frozen=True, slots=True)
 class LogInPage:
-    """For login.html. `trouble` is "", "wrong", "locked" or "busy"; `left` how long a lock lasts.
+    """For login.html. `denied`: why nobody was let in just now.
 
     `is_new`: nobody could log in, since there is no account yet; `unread` is why those who could cannot, else "".
     `is_open`: who listens in hears the password; `encrypted` is then the address of the same page by HTTPS, "" if there
@@ -36,13 +26,12 @@ class LogInPage:
 
     next: str
     name: str
-    trouble: str
-    left: str
     is_new: bool
     unread: str
     is_open: bool
     encrypted: str
     is_restored: bool = False
+    denied: Denied | None = None
 
 
 @everybody
@@ -59,37 +48,21 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     """A name and a password have been typed."""
     fields = await form(request)
     page = replace(await _page(request, fields.get("next", "")), name=fields.get("name", "")[:100])
-    accounts, throttle = request.app[ACCOUNTS], request.app[THROTTLE]
+    accounts, typed = request.app[ACCOUNTS], fields.get("password", "")
     name, account = await _account(request, page.name)
-    device = device_of(request, account) if account else ""
-    keys = [Key("device", f"{name} {device}")] if device else [Key("address", _from(request)), Key("account", name)]
     try:
-        first = throttle.begin(keys)
-        kept = account.kept if account else None
-        verdict = await request.app[PASSWORDS].check(fields.get("password", ""), kept, from_known_device=bool(device))
-    except Locked as fault:
-        left_s = math.ceil(fault.left_s)
-        response = html(request, "login.html", replace(page, trouble="locked", left=span(left_s, up=True)), 429)
-        response.headers["Retry-After"] = str(left_s)
+        verdict = await prove(request, name, account, typed)
+    except Denied as denied:
+        response = html(request, "login.html", replace(page, denied=denied), denied.status)
+        response.headers.update(denied.headers)
         return response
-    except Overrun:
-        throttle.withdraw(keys)
-        response = html(request, "login.html", replace(page, trouble="busy"), 503)
-        response.headers["Retry-After"] = "5"
-        return response
-    if account is None or not verdict.is_right:
-        for key in first:
-            log.warning("log-ins failed and are slowed down now by=%s", key.kind)
-            if account is not None and key.kind != "address":
-                await accounts.note(name, LOCKED, _from(request), request.app[SESSIONS].now_ms())
-        return html(request, "login.html", replace(page, trouble="wrong"), 403)
-    throttle.succeeded(keys)
+    assert account is not None
     if verdict.is_outdated:
-        account = replace(account, kept=await request.app[PASSWORDS].kept(fields["password"]))
+        account = replace(account, kept=await request.app[PASSWORDS].kept(typed))
         await accounts.renew(name, account.kept)
     response = to(page.next)
     await request.app[SESSIONS].begin(request, response, account)
-    await accounts.note(name, LOGGED_IN, _from(request), request.app[SESSIONS].now_ms())
+    await accounts.note(name, LOGGED_IN, seen_from(request), request.app[SESSIONS].now_ms())
     return response
 
 
@@ -100,7 +73,7 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     await request.app[SESSIONS].end(request, response)
     if (session := request.get(SESSION)) is not None:
         now_ms = request.app[SESSIONS].now_ms()
-        await request.app[ACCOUNTS].note(session.name, LOGGED_OUT, _from(request), now_ms)
+        await request.app[ACCOUNTS].note(session.name, LOGGED_OUT, seen_from(request), now_ms)
     return response
 
 
@@ -109,7 +82,7 @@ async def _page(request: web.Request, following: str) -> LogInPage:
     encrypted = encrypted_log_in(request, safe_next(following)) if is_open else ""
     accounts = request.app[ACCOUNTS]
     is_new, unread = await accounts.are_none(), accounts.trouble
-    return LogInPage(safe_next(following), "", "", "", is_new, unread, is_open, encrypted)
+    return LogInPage(safe_next(following), "", is_new, unread, is_open, encrypted)
 
 
 def encrypted_log_in(request: web.Request, following: str) -> str:
@@ -127,10 +100,6 @@ async def _account(request: web.Request, typed: str) -> tuple[str, Account | Non
     except InputError:
         return "", None
     return name, await request.app[ACCOUNTS].find(name)
-
-
-def _from(request: web.Request) -> str:
-    return address_of(request) or "this machine"
 
 
 def to(address: str) -> web.Response:

@@ -1,6 +1,10 @@
-"""`/password`: who has logged in changes their password, and is logged out everywhere else."""
+"""`/password`: who has logged in changes their password, and is logged out everywhere else.
 
-import math
+What was typed into a field for a password is not sent back in a page: who typed two that differ is told so by the
+browser, before anything is emptied.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -9,62 +13,61 @@ from appliance.errors import InputError
 from appliance.web.frame.accounts import SESSION, Account
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import SESSIONS, anybody, safe_next
-from appliance.web.frame.login import ACCOUNTS, PASSWORDS, THROTTLE, to
-from appliance.web.frame.passwords import ADVICE, Overrun, check_new
-from appliance.web.frame.rendering import html, span
-from appliance.web.frame.throttle import Key, Locked
+from appliance.web.frame.login import to
+from appliance.web.frame.passwords import ADVICE, check_new
+from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, Denied, prove
+from appliance.web.frame.rendering import html
+
+DIFFER = "The two new passwords differ."
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPage:
-    """For password.html. `trouble` is "", "wrong", "locked", "busy", "differ", or what is wrong with the new one.
+    """For password.html. `next` is where it leads on to.
 
-    `next` is where it leads on to.
+    What is wrong with `field`, if anything: `wrong` with the new password, or how the one so far was `denied`.
     """
 
-    trouble: str
     next: str
-    left: str = ""
+    field: str = ""
+    wrong: str = ""
+    denied: Denied | None = None
     advice: str = ADVICE
 
 
 @anybody
 async def view(request: web.Request) -> web.StreamResponse:
     """The form."""
-    return html(request, "password.html", PasswordPage("", safe_next(request.query.get("next", ""))))
+    return html(request, "password.html", PasswordPage(safe_next(request.query.get("next", ""))))
 
 
 @anybody
 async def change(request: web.Request) -> web.StreamResponse:
     """The password that was, and twice the new one, have been typed."""
     name, fields = request[SESSION].name, await form(request)
-    accounts, sessions, passwords = request.app[ACCOUNTS], request.app[SESSIONS], request.app[PASSWORDS]
+    accounts, sessions = request.app[ACCOUNTS], request.app[SESSIONS]
     following = safe_next(fields.get("next", ""))
-    account = await accounts.find(name)
-    assert account is not None
-    # Whoever has taken over a session that was left open is to guess no faster than others.
-    keys = [Key("device", f"{name} logged in")]
+    if wrong := _wrong(fields, name):
+        return html(request, "password.html", PasswordPage(following, *wrong), 422)
     try:
-        request.app[THROTTLE].begin(keys)
-        verdict = await passwords.check(fields.get("password", ""), account.kept, from_known_device=True)
-    except Locked as fault:
-        page = PasswordPage("locked", following, span(math.ceil(fault.left_s), up=True))
-        return html(request, "password.html", page, 429)
-    except Overrun:
-        request.app[THROTTLE].withdraw(keys)
-        return html(request, "password.html", PasswordPage("busy", following), 503)
-    if not verdict.is_right:
-        return html(request, "password.html", PasswordPage("wrong", following), 403)
-    request.app[THROTTLE].succeeded(keys)
+        await prove(request, name, await accounts.find(name), fields.get("password", ""))
+    except Denied as denied:
+        page = PasswordPage(following, "password", denied=denied)
+        response = html(request, "password.html", page, denied.status)
+        response.headers.update(denied.headers)
+        return response
+    account = Account(name, await request.app[PASSWORDS].kept(fields["new"]), request[SESSION].role)
+    await accounts.set_password(name, account.kept, sessions.now_ms())
+    answer = to(following)
+    await sessions.begin(request, answer, account)
+    return answer
+
+
+def _wrong(fields: Mapping[str, str], name: str) -> tuple[str, str] | None:
+    """A field, and what is wrong with the new password in it."""
     new = fields.get("new", "")
     try:
         check_new(new, name)
     except InputError as fault:
-        return html(request, "password.html", PasswordPage(str(fault), following), 422)
-    if fields.get("again", "") != new:
-        return html(request, "password.html", PasswordPage("differ", following), 422)
-    account = Account(name, await passwords.kept(new), account.role)
-    await accounts.set_password(name, account.kept, sessions.now_ms())
-    response = to(following)
-    await sessions.begin(request, response, account)
-    return response
+        return "new", str(fault)
+    return None if fields.get("again") == new else ("again", DIFFER)

@@ -15,8 +15,8 @@ from appliance.web.frame.forms import refuse_strangers
 from appliance.web.frame.frame import FRAME, OWN, Frame
 from appliance.web.frame.guard import SESSIONS, guard, only
 from appliance.web.frame.language import remember_language
-from appliance.web.frame.login import ACCOUNTS, PASSWORDS, THROTTLE
 from appliance.web.frame.passwords import Passwords, kept
+from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, THROTTLE
 from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle

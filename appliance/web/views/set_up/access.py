@@ -8,7 +8,7 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
-from appliance.web.frame.login import PASSWORDS
+from appliance.web.frame.proof import PASSWORDS
 from appliance.web.frame.passwords import generated
 from appliance.web.parts import PARTS
 from appliance.web.views.set_up.forms import Limits
