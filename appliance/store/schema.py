@@ -6,6 +6,7 @@
 |                     |                            | accounts, and what people wrote down                            |
 | `history/live.db`   | by the writer, WAL         | what was heard in the last hours, in the order of arrival       |
 | `history/000001.db` | once, then never again     | a sealed segment: sorted by meter and time, sufficient by itself |
+| `readings.db`       | by the first version       | all that it kept (`transfer/format1.py`)                         |
 
 The live database has no index by meter on purpose: with one, each of the meters of a minute would have a page of
 its own to be written, which is some ten times the bytes (measured: `docs/store.md`). Page size and `synchronous`
@@ -24,12 +25,13 @@ from typing import Literal
 
 from appliance.errors import StoreTooNew
 
-Kind = Literal["catalogue", "live", "segment"]
+Kind = Literal["catalogue", "live", "segment", "first"]
 
 CATALOGUE = "catalogue.db"
 COPY = "catalogue.copy.db"
 HISTORY = "history"
 LIVE = "history/live.db"
+FIRST = "readings.db"
 DAMAGED = "damaged"
 HANDOVER = "handover"
 # What the radio has recorded for a person, who deletes it.
@@ -233,10 +235,49 @@ CREATE TABLE about (
 """
 )
 
+# No more is written to it, and nothing is made of it by migration.
+_FIRST = """
+CREATE TABLE meter (
+    key INTEGER PRIMARY KEY,
+    protocol TEXT NOT NULL,
+    meter_id INTEGER NOT NULL,
+    simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+    endpoint_type INTEGER NOT NULL,
+    commodity TEXT NOT NULL,
+    first_heard_ms INTEGER NOT NULL,
+    quarter_s INTEGER NOT NULL,
+    tamper_changed_ms INTEGER,
+    UNIQUE (meter_id, protocol, simulated)
+) STRICT;
+CREATE TABLE reading (
+    key INTEGER PRIMARY KEY,
+    meter INTEGER NOT NULL REFERENCES meter,
+    time_ms INTEGER NOT NULL,
+    consumption INTEGER NOT NULL,
+    tamper_phy INTEGER,
+    tamper_enc INTEGER
+) STRICT;
+CREATE INDEX reading_by_meter ON reading (meter, time_ms);
+CREATE TABLE reception (
+    start_s INTEGER NOT NULL,
+    meter INTEGER NOT NULL REFERENCES meter,
+    count INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    levels INTEGER NOT NULL,
+    snr_sum_cdb INTEGER NOT NULL,
+    snr_best_cdb INTEGER,
+    frequency_min_hz INTEGER,
+    frequency_max_hz INTEGER,
+    last_ms INTEGER NOT NULL,
+    PRIMARY KEY (start_s, meter)
+) STRICT, WITHOUT ROWID;
+"""
+
 MIGRATIONS: dict[Kind, tuple[str, ...]] = {
     "catalogue": (_CATALOGUE, _CATALOGUE_2, _CATALOGUE_3),
     "live": (_LIVE,),
     "segment": (_SEGMENT,),
+    "first": (_FIRST,),
 }
 
 

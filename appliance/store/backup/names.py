@@ -12,7 +12,7 @@ for one, believes a journal beside a database, and does to files elsewhere what 
 import re
 from enum import Enum
 
-from appliance.store.schema import CAPTURES, CATALOGUE, COPY, DAMAGED, HANDOVER, HISTORY, LIVE
+from appliance.store.schema import CAPTURES, CATALOGUE, COPY, DAMAGED, FIRST, HANDOVER, HISTORY, LIVE
 
 ABOUT = "backup.json"
 """First file of a backup: the format, when it was made, by which version, and of which appliance."""
@@ -23,7 +23,7 @@ SEGMENT = re.compile(r"[0-9]{6,18}\.(db|sums)")
 # Left of unfinished work, or SQLite's own beside a database.
 UNFINISHED = (".part", ".tmp", "-wal", "-shm", "-journal")
 
-_FILES = frozenset({CATALOGUE, "settings.toml", "readings.db"})
+_FILES = frozenset({CATALOGUE, FIRST, "settings.toml"})
 _FOLDERS = frozenset({IDENTITY, OUTBOX, TLS})
 
 

@@ -26,6 +26,7 @@ from appliance.store.schema import (
     CAPTURES,
     CATALOGUE,
     DAMAGED,
+    FIRST,
     HANDOVER,
     HISTORY,
     LIVE,
@@ -136,7 +137,7 @@ def _set_aside(old: Path, directory: Path) -> None:
 
 
 def verify(folder: Path) -> list[str]:
-    """Check an unpacked backup; returns what was amiss with segments when it was made, which the store sees to.
+    """Check an unpacked backup; returns what was amiss with files when it was made, which the store sees to.
 
     Raises InputError when a database does not hold together, StoreTooNew when a later version wrote it.
     """
@@ -145,6 +146,9 @@ def verify(folder: Path) -> list[str]:
         sha256 = dict(connection.execute("SELECT number, sha256 FROM segment").fetchall())
     _check(folder, folder / LIVE, "live")
     amiss = []
+    if (first := folder / FIRST).exists() and _damage(folder, first, "first"):
+        _check_damaged(folder, first)
+        amiss.append(f"{FIRST} was damaged")
     for path in sorted((folder / HISTORY).glob("*.db")):
         if not SEGMENT.fullmatch(path.name):
             continue
@@ -169,6 +173,13 @@ def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> No
         if kind == "catalogue":
             raise InputError(f"the backup has no {name}", _OTHER)
         return
+    if fault := _damage(folder, path, kind, thorough=thorough):
+        raise InputError(f"{name} in the backup is damaged: {fault}", _OTHER)
+
+
+def _damage(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> str:
+    """What keeps a database from holding together, "" if nothing does. Raises InputError, StoreTooNew."""
+    name = path.relative_to(folder).as_posix()
     try:
         with contextlib.closing(read_only(path, immutable=True)) as connection:
             check_version(connection, kind, Path(name))
@@ -176,15 +187,14 @@ def _check(folder: Path, path: Path, kind: Kind, *, thorough: bool = True) -> No
                 raise InputError(_STRANGE.format(name), _OTHER)
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if thorough else "ok"
     except sqlite3.DatabaseError as fault:
-        raise InputError(f"{name} in the backup is damaged: {fault}", _OTHER) from None
+        return str(fault)
     except StoreTooNew as fault:
         raise StoreTooNew(f"the backup cannot be used: {fault}", "Restore it with the version that made it.") from None
-    if found != "ok":
-        raise InputError(f"{name} in the backup is damaged: {found}", _OTHER)
+    return "" if found == "ok" else str(found)
 
 
 def _check_damaged(folder: Path, path: Path) -> None:
-    """Chance makes nothing of a segment that does something when it is read."""
+    """Chance makes nothing of a database that does something when it is read."""
     with (
         contextlib.suppress(sqlite3.DatabaseError),
         contextlib.closing(read_only(path, immutable=True)) as connection,

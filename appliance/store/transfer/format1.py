@@ -17,12 +17,11 @@ from appliance.store import files
 from appliance.store.repair import pages
 from appliance.store.repair.pages import Value
 from appliance.store.repair.soundness import DAMAGE_TOLD, is_damage
-from appliance.store.schema import HANDOVER, migrate, read_only
+from appliance.store.schema import FIRST, HANDOVER, migrate, read_only
 from appliance.timeline import MS_LIMIT
 
 log = logging.getLogger(__name__)
 
-FILE_NAME = "readings.db"
 IMPORT = "import-format1.db"
 _OLD_PAGE_BYTES = 4096
 # Old columns of each table, in their order.
@@ -64,7 +63,7 @@ def convert(directory: Path) -> bool:
 
     Raises sqlite3.Error or OSError when the card does not let us.
     """
-    old = directory / FILE_NAME
+    old = directory / FIRST
     if not old.exists():
         return False
     made, part = directory / HANDOVER / IMPORT, directory / HANDOVER / (IMPORT + PART)
@@ -83,7 +82,7 @@ def convert(directory: Path) -> bool:
     # The file itself first: SQLite believes a database without its log.
     for path in (old, *(Path(f"{old}{suffix}") for suffix in files.SIDE_FILES)):
         path.unlink(missing_ok=True)
-    log.info("store=%s %s taken over", directory, FILE_NAME)
+    log.info("store=%s %s taken over", directory, FIRST)
     return True
 
 

@@ -14,11 +14,12 @@ from appliance.archive import tar
 from appliance.archive.container import Cost, Sealer
 from appliance.errors import InputError
 from appliance.store.backup import bring, restore
-from appliance.store.schema import CATALOGUE, LIVE, segment_path
+from appliance.store.schema import CATALOGUE, FIRST, LIVE, segment_path
 from tests.store.backup import data_directory
 
 QUICK = Cost(log2_n=1, r=1, p=1)
 SECRET = "correcto caballo batería"
+OF_THE_FIRST = Path(__file__).parents[1] / "fixtures" / "readings-1.db"
 ABOUT = {"format": 1, "program": "0", "made": "2026-05-01T12:00:00Z", "name": "Calle 5"}
 
 
@@ -116,15 +117,17 @@ def test_keys_are_for_their_owner_alone(data: Path, sound: dict[str, bytes]) -> 
         "DROP TABLE fix",
     ],
 )
-@pytest.mark.parametrize("name", [CATALOGUE, LIVE, "history/000009.db"])
+@pytest.mark.parametrize("name", [CATALOGUE, LIVE, "history/000009.db", FIRST])
 def test_a_database_with_more_or_less_than_it_has(
     data: Path, sound: dict[str, bytes], name: str, statement: str
 ) -> None:
     made = data.parent / "made.db"
-    made.write_bytes(sound.get(name, sound["history/000002.db"]))
+    made.write_bytes(OF_THE_FIRST.read_bytes() if name == FIRST else sound.get(name, sound["history/000002.db"]))
+    if name == FIRST:
+        statement = statement.replace("(kind)", "(key)").replace("fix", "reception")
     with contextlib.closing(sqlite3.connect(made)) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
-        connection.execute(statement.format(table="event"))
+        connection.execute(statement.format(table="reading" if name == FIRST else "event"))
         connection.commit()
     refused(data, archive(sound | {name: made.read_bytes()}), f"{name} in the backup holds what no version")
 
@@ -144,6 +147,26 @@ def test_a_segment_that_is_only_damaged_passes(data: Path, sound: dict[str, byte
     brought(data, archive(sound | {"history/000002.db": bytes(content)}))
     assert restore.take_up(data)
     assert segment_path(data, 2).read_bytes() == content
+
+
+def test_what_the_first_version_kept_passes_sound_or_damaged(data: Path, sound: dict[str, bytes]) -> None:
+    content = OF_THE_FIRST.read_bytes()
+    for changed, amiss in ((content, []), (content[:8192] + os.urandom(len(content) - 8192), [f"{FIRST} was damaged"])):
+        file = archive(sound | {FIRST: changed})
+        told = bring.bring(bring.Source(io.BytesIO(file), len(file), "it"), SECRET, data, lambda part, about: None)
+        assert told == amiss
+        assert restore.take_up(data)
+        assert (data / FIRST).read_bytes() == changed
+
+
+def test_one_of_the_first_version_that_does_something(data: Path, sound: dict[str, bytes]) -> None:
+    made = data.parent / "made.db"
+    made.write_bytes(OF_THE_FIRST.read_bytes())
+    with contextlib.closing(sqlite3.connect(made)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("CREATE TRIGGER x AFTER INSERT ON meter BEGIN SELECT 1; END")
+        connection.execute("PRAGMA user_version = 0")
+    refused(data, archive(sound | {FIRST: made.read_bytes()}), f"{FIRST} in the backup holds what no version")
 
 
 @pytest.mark.parametrize("place", ["catalogue.db", "identity", "outbox", "history"])

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.store import queries
 from appliance.store.rows import MeterKey
-from appliance.store.schema import DAMAGED, HANDOVER
+from appliance.store.schema import DAMAGED, FIRST, HANDOVER
 from appliance.store.transfer import format1
 from appliance.store.writer import Store
 from tests.store.box import Box, ask, spoil
@@ -27,14 +27,14 @@ PAGE_BYTES = 4096
 def upgraded(box: Box) -> Box:
     """A box with the data of the first version."""
     box.directory.mkdir()
-    shutil.copyfile(FIXTURE, box.directory / format1.FILE_NAME)
+    shutil.copyfile(FIXTURE, box.directory / FIRST)
     return box
 
 
 async def taken_over(box: Box, store: Store) -> None:
     await box.upkeep(store).tend()
     assert await store.commit() == ""
-    assert not (box.directory / format1.FILE_NAME).exists()
+    assert not (box.directory / FIRST).exists()
     assert list((box.directory / HANDOVER).iterdir()) == []
 
 
@@ -68,14 +68,14 @@ async def test_twice_is_once(upgraded: Box) -> None:
     async with upgraded.store() as store:
         await taken_over(upgraded, store)
         before = upgraded.everything()
-        shutil.copyfile(FIXTURE, upgraded.directory / format1.FILE_NAME)
+        shutil.copyfile(FIXTURE, upgraded.directory / FIRST)
         await taken_over(upgraded, store)
         assert upgraded.everything() == before
     assert len(upgraded.events("tamper")) == 1
 
 
 async def test_nothing_in_it(upgraded: Box) -> None:
-    old = upgraded.directory / format1.FILE_NAME
+    old = upgraded.directory / FIRST
 
     with contextlib.closing(sqlite3.connect(old)) as connection:
         for table in ("reading", "reception", "meter"):
@@ -88,7 +88,7 @@ async def test_nothing_in_it(upgraded: Box) -> None:
 
 @pytest.mark.parametrize("page", range(FIXTURE.stat().st_size // PAGE_BYTES))
 def test_of_a_damaged_one_what_can_be_read(upgraded: Box, page: int) -> None:
-    old = upgraded.directory / format1.FILE_NAME
+    old = upgraded.directory / FIRST
     spoil(old, page * PAGE_BYTES, random.Random(page).randbytes(PAGE_BYTES) if page % 2 else bytes(PAGE_BYTES))
     assert format1.convert(upgraded.directory)
     assert not old.exists()
@@ -99,12 +99,12 @@ def test_of_a_damaged_one_what_can_be_read(upgraded: Box, page: int) -> None:
     meters_lost = page == ask(FIXTURE, "SELECT rootpage FROM sqlite_schema WHERE name = 'meter'")[0][0] - 1
     assert len(kept) > 90 or meters_lost
     if kept != rows:
-        assert (upgraded.directory / DAMAGED / f"1-{format1.FILE_NAME}").exists()
+        assert (upgraded.directory / DAMAGED / f"1-{FIRST}").exists()
 
 
 @pytest.mark.parametrize("way", ["pipe", "folder", "empty", "other"])
 def test_what_is_no_database_is_set_aside(upgraded: Box, way: str) -> None:
-    old = upgraded.directory / format1.FILE_NAME
+    old = upgraded.directory / FIRST
     old.unlink()
     if way == "pipe":
         os.mkfifo(old)
