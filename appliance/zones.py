@@ -108,9 +108,9 @@ def here() -> tzinfo:
     return zone_of(name())
 
 
-def offset_minutes(utc: datetime) -> int:
-    """By how much the zone of the program is ahead of UTC at a moment."""
-    offset = utc.astimezone(here()).utcoffset()
+def minutes_ahead() -> int:
+    """By how much the zone of the program is ahead of UTC now, as the machine's clock has it."""
+    offset = datetime.now(here()).utcoffset()
     return 0 if offset is None else round(offset.total_seconds() / 60)
 
 

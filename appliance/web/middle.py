@@ -25,7 +25,7 @@ async def keep_up(request: web.Request, draw: Callable[[], Awaitable[str]], ever
             middle = await draw()
         if middle == said and now_s < beat_at_s:
             return b""
-        told = {"now": parts.times.moment.utc_ms, "html": middle if middle != said else None}
+        told = {**parts.times.stand, "html": middle if middle != said else None}
         said, beat_at_s = middle, now_s + HEARTBEAT_S
         return f"event: update\ndata: {json.dumps(told)}\n\n".encode()
 

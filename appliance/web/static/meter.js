@@ -18,7 +18,7 @@
   const FOLLOW_MS = 60000;
   const box = document.getElementById("charts");
   const readout = document.getElementById("readout");
-  const { chart: address, zone } = box.dataset;
+  const { chart: address } = box.dataset;
   const multiplier = Number(box.dataset.multiplier);
   const { number, quantity, tick, hours, dayMonth, monthYear, instant, inFull } = MeterWords(box.dataset);
   const first = Number(box.dataset.first);
@@ -72,15 +72,15 @@
 
   const say = (place) => {
     if (place === null || place === undefined || !told || place >= told.begin.length) {
-      readout.textContent = `${instant.format(shown.from)} – ${instant.format(shown.to)}`;
+      readout.textContent = `${instant(shown.from)} – ${instant(shown.to)}`;
       return;
     }
     const { used, register, messages, level_db: level } = told;
     const about = told.unsure.includes(place) ? "≈ " : "";
-    const parts = [about + inFull[told.step].format(told.begin[place])];
+    const parts = [about + inFull[told.step](told.begin[place])];
     parts.push(`${box.dataset.used} ${used[place] === null ? box.dataset.unknown : quantity(used[place])}`);
     const silent = told.since.find((one) => one.place === place);
-    if (silent) parts.push(`${box.dataset.since} ${instant.format(silent.ms)}`);
+    if (silent) parts.push(`${box.dataset.since} ${instant(silent.ms)}`);
     if (register[place] !== null) {
       const raw = multiplier === 1 ? "" : ` (${register[place]})`;
       parts.push(`${box.dataset.register} ${quantity(register[place])}${raw}`);
@@ -99,7 +99,7 @@
     const options = {
       width: place.clientWidth,
       height,
-      tzDate: (s) => uPlot.tzDate(new Date(s * 1000), zone),
+      tzDate: (s) => uPlot.tzDate(new Date(s * 1000), Zone.name),
       legend: { show: false },
       padding: [8, axes.length > 1 ? 0 : RIGHT, 0, 0],
       cursor: { sync: { key: "meter", scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false, bind: { dblclick: () => () => zoom(3) } },

@@ -1,11 +1,13 @@
-// How a meter's charts write times and quantities: in the page's language, in the appliance's zone, and in the unit that
-// the meter is read in, as the server writes them.
+// How a meter's charts write times and quantities: in the page's language, in the appliance's zone (zone.js), and in the
+// unit that the meter is read in, as the server writes them.
 "use strict";
-const MeterWords = ({ zone, unit, multiplier, decimals }) => {
+const MeterWords = ({ unit, multiplier, decimals }) => {
   const lang = document.documentElement.lang;
-  const format = (options) => new Intl.DateTimeFormat(lang, { timeZone: zone, ...options });
-  const atHour = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-  const onDay = { day: "numeric", month: "short", year: "numeric" };
+  const { format, writer, onDay, atHour } = Zone;
+  const inWords = (options) => {
+    const written = format(options);
+    return (ms) => written.format(ms);
+  };
 
   // Groups of three as the server writes them, and the point of the language.
   const point = new Intl.NumberFormat(lang).format(1.5).includes(",") ? "," : ".";
@@ -23,12 +25,12 @@ const MeterWords = ({ zone, unit, multiplier, decimals }) => {
     hours: format(atHour),
     dayMonth: format({ day: "numeric", month: "short" }),
     monthYear: format({ month: "short", year: "numeric" }),
-    instant: format({ ...onDay, ...atHour, timeZoneName: "short" }),
+    instant: writer({}),
     // What a step is called.
     inFull: {
-      quarter: format({ weekday: "short", ...onDay, ...atHour, timeZoneName: "short" }),
-      day: format({ ...onDay, weekday: "long", month: "long" }),
-      month: format({ month: "long", year: "numeric" }),
+      quarter: writer({ day: { weekday: "short", ...onDay } }),
+      day: inWords({ ...onDay, weekday: "long", month: "long" }),
+      month: inWords({ month: "long", year: "numeric" }),
     },
   };
 };

@@ -13,8 +13,7 @@ const Page = (() => {
   // What may be off by a minute or more says so, and by how much if anything bounds it.
   const doubt = (most) => (most === undefined ? "" : ` (${connection.dataset.estimate}${most && ` ± ${most}`})`);
 
-  const whole = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
-  const inFull = (time) => whole.format(new Date(time.dateTime)) + doubt(time.dataset.doubt);
+  const inFull = (time) => Zone.inFull(Date.parse(time.dateTime)) + doubt(time.dataset.doubt);
 
   // How long that is, in units that every language writes alike.
   const span = (s) =>
@@ -83,6 +82,8 @@ const Page = (() => {
       source = new EventSource(address(cursor));
       source.addEventListener("update", (event) => {
         const told = JSON.parse(event.data);
+        // Days and times of the whole page are those of the zone that it was made in.
+        if (told.zone !== Zone.told) location.reload();
         cursor = event.lastEventId;
         ahead = Date.now() - told.now;
         heardAt = Date.now();

@@ -41,25 +41,8 @@
     difference.textContent = text.replace("{time}", length(Math.abs(ahead)));
   };
 
-  // As the server writes it, in a zone, or in this phone's, with the offset that this zone has then.
-  const months = own.dataset.months.split(" ");
-  const clock = (timeZone) => {
-    const iso = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone });
-    const named = new Intl.DateTimeFormat("en", { timeZone, timeZoneName: "longOffset" });
-    const offset = (moment) => {
-      const { value } = named.formatToParts(moment).find(({ type }) => type === "timeZoneName");
-      const told = value.slice("GMT".length).replace("-", "\u2212").replace(/:00$/, "");
-      return ` UTC${/[1-9]/.test(told) ? told : ""}`;
-    };
-    return (ms) => {
-      const moment = new Date(ms);
-      const [date, time] = iso.format(moment).split(" ");
-      const [year, month, day] = date.split("-").map(Number);
-      return `${day}\u00a0${months[month - 1]}\u00a0${year} ${time}${offset(moment)}`;
-    };
-  };
-  const there = clock(own.dataset.zone);
-  const here = clock(undefined);
+  const there = Zone.inFull;
+  const here = Zone.writer({ timeZone: Zone.phones, seconds: true });
   const head = own.textContent.startsWith("≈") ? "≈ " : "";
   const phone = document.getElementById("phone-time");
   const phoneThere = document.getElementById("phone-time-there");

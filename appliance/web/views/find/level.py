@@ -138,7 +138,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         if state == told and now_s < beat_at_s:
             return b""
         said = {
-            "now": parts.times.moment.utc_ms,
+            **parts.times.stand,
             "edition": parts.edition,
             # A stamp is more than a number of JavaScript holds.
             "heard": "" if meter is None else str(meter.last_at),

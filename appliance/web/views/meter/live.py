@@ -43,7 +43,7 @@ class _Page:
             return b""
         here = facts(parts, meter, self._sparks.of.get(key))
         told = {
-            "now": parts.times.moment.utc_ms,
+            **parts.times.stand,
             "facts": None if state == self._told else render(PACKAGE, self._language, "_facts.html", here),
         }
         self._beat_at_s, self._told = now_s + HEARTBEAT_S, state

@@ -81,7 +81,7 @@ class _Page:
         times = parts.times
         self._beat_at_s, self._revision = now_s + HEARTBEAT_S, revision
         told = {
-            "now": times.moment.utc_ms,
+            **times.stand,
             "full": full,
             "estimates": times.doubt is not None,
             "listening": times.ago(parts.uptime_s).iso if full else None,

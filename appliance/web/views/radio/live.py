@@ -73,7 +73,7 @@ class _Page:
         if not frame and not fresh and now_s < self._beat_at_s:
             return b""
         self._told, self._beat_at_s = sections, now_s + HEARTBEAT_S
-        told = {"now": request.app[PARTS].times.moment.utc_ms, "html": fresh}
+        told = {**request.app[PARTS].times.stand, "html": fresh}
         # The frame is JSON already, the same for all.
         text = f'{json.dumps(told)[:-1]}, "frame": {frame or "null"}}}'
         return f"event: update\ndata: {text}\n\n".encode()
