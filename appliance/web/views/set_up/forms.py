@@ -14,9 +14,11 @@ from appliance.settings import settings_of
 from appliance.web.views.radio.one_radio import number
 from appliance.web.views.radio.shown import LIMITS
 from appliance.web.views.radio.tuning import CENTER, GAIN, PPM
+from appliance.zones import REGIONS
 
 NAME = "A name has 1 to 80 characters."
 PLACE = "At most 120 characters."
+ZONE = "This machine does not know that zone: choose one of the list."
 ADDRESSES = "Each address begins with https://, such as https://meters.example.org: one in a line, four at most."
 KEY = "The key has 64 characters: digits, and letters from a to f. Here are %(count)s."
 NO_KEY = "An address is of no use without the key: nothing that comes from there would be believed."
@@ -28,6 +30,7 @@ CHOOSE = "Choose where samples come from."
 LABELS = {
     "name": "Name",
     "place": "Place",
+    "zone": "Time zone",
     "aggregators": "Addresses",
     "aggregator_key": "Key of the aggregator",
     "certificate": "Certificate of its own",
@@ -37,7 +40,7 @@ LABELS = {
     "gain_db": "Gain",
     "ppm": "Correction of the crystal",
 }
-PHRASES = (NAME, PLACE, ADDRESSES, KEY, NO_KEY, TOKEN, PEM, ADDRESS, CHOOSE, *LABELS.values())
+PHRASES = (*REGIONS, NAME, PLACE, ZONE, ADDRESSES, KEY, NO_KEY, TOKEN, PEM, ADDRESS, CHOOSE, *LABELS.values())
 
 MOST_ADDRESSES = 4
 MEGA = 1_000_000
@@ -65,10 +68,11 @@ class Typed:
 
 
 def of_site(fields: Mapping[str, str], draft: Draft) -> Typed:
-    """Name and place."""
+    """Name, place and zone; a form that has no zone, of an earlier version, leaves the one that is set."""
     typed, told = Typed({}), draft.told.site
     typed.take("site", "name", _line(fields, "name"), told.name, NAME)
     typed.take("site", "place", _line(fields, "place"), told.place, PLACE)
+    typed.take("site", "zone", fields.get("zone", draft.config.site.zone), told.zone, ZONE)
     return typed
 
 

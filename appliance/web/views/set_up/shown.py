@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.config import Receiver, Site, Sync
 from appliance.lasting import CERTIFICATE, Lasting
 from appliance.machine import Machine, text
@@ -18,6 +19,7 @@ from appliance.store.people import usable
 from appliance.sync.standing import Standing
 from appliance.sync.trial import Trial
 from appliance.web.frame.accounts import SESSION
+from appliance.web.frame.proof import Denied
 from appliance.web.frame.rendering import html
 from appliance.web.glances import GLANCES, Contacted
 from appliance.web.parts import PARTS, Parts
@@ -44,13 +46,17 @@ class Wrong(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why nothing came of a form. `part` says which; `what` names it, where it is about no field in particular."""
+    """Why nothing came of a form. `part` says which; `what` names it, where it is about no field in particular.
+
+    `denied`: the person's own password, which it asks for, did not count.
+    """
 
     part: str
     what: str = ""
     told: str = ""
     wrong: Mapping[str, tuple[str, Limits]] = field(default_factory=dict)
     typed: Mapping[str, str] = field(default_factory=dict)
+    denied: Denied | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,8 @@ class SetUpPage:
     stands_in_file: bool
     site: Site
     is_named: bool
+    zones: Mapping[str, Sequence[str]]
+    machines_zone: str
     site_made: Made | None
     interfaces: Sequence[Interface]
     route: tuple[str, str] | None
@@ -153,6 +161,11 @@ class SetUpPage:
     def of(self, part: str) -> Trouble | None:
         """Why nothing came of that form."""
         return self.trouble if self.trouble and self.trouble.part == part else None
+
+    def denied(self, part: str, name: str, typed: str) -> Denied | None:
+        """How the own password was denied in that form, of several the one with that in a field."""
+        trouble = self.of(part)
+        return trouble.denied if trouble and trouble.typed.get(name) == typed else None
 
     def typed(self, part: str, name: str, otherwise: str) -> str:
         """What a field is to show: what was typed into it, where something is wrong with its form."""
@@ -193,6 +206,8 @@ async def show(
         stands_in_file=parts.first_account is not None and parts.first_account.stands_in_file(),
         site=config.site,
         is_named=config.site.name != Site().name,
+        zones=await asyncio.to_thread(zones.places),
+        machines_zone=zones.machines(),
         site_made=_made(lasting, "site", times),
         interfaces=found,
         route=route,

@@ -4,7 +4,6 @@ It is never set by itself: a technician asks for it.
 """
 
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from appliance.web.parts import PARTS, Parts
 from appliance.web.views.system.facts import clock_facts
 from appliance.web.views.system.page import page
 from appliance.web.views.system.told_time import Brought, TimeRefused, of_phone, tell, typed
+from appliance.zones import zone_of
 
 
 @only(TECHNICIAN)
@@ -56,4 +56,4 @@ def _brought(parts: Parts, fields: dict[str, str]) -> Brought:
     named = fields.get("zone", "")
     if named not in clock_facts(parts, parts.times).zones:
         raise TimeRefused("unread")
-    return typed(fields["time"], ZoneInfo(named))
+    return typed(fields["time"], zone_of(named))

@@ -11,9 +11,8 @@ knows better puts it right.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
-from zoneinfo import ZoneInfo
 
 from appliance.clock import CEILING_UTC_MS, FLOOR_UTC_MS, Clock, boot_of, ms_of
 
@@ -74,7 +73,7 @@ def of_phone(fields: Mapping[str, str], clock: Clock) -> Brought:
     return _possible(utc_ms + age_ms, PHONE_MS + math.ceil(round_trip_ms / 2))
 
 
-def typed(text: str, zone: ZoneInfo) -> Brought:
+def typed(text: str, zone: tzinfo) -> Brought:
     """A date and a time of day in a zone, as a browser's field sends them. Raises TimeRefused."""
     try:
         local = datetime.fromisoformat(text) if len(text) < 30 else None
