@@ -53,9 +53,7 @@ async def log_in(request: web.Request) -> web.StreamResponse:
     try:
         verdict = await prove(request, name, account, typed)
     except Denied as denied:
-        response = html(request, "login.html", replace(page, denied=denied), denied.status)
-        response.headers.update(denied.headers)
-        return response
+        return denied.told(html(request, "login.html", replace(page, denied=denied)))
     assert account is not None
     if verdict.is_outdated:
         account = replace(account, kept=await request.app[PASSWORDS].kept(typed))

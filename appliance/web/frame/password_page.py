@@ -52,10 +52,7 @@ async def change(request: web.Request) -> web.StreamResponse:
     try:
         await prove(request, name, await accounts.find(name), fields.get("password", ""))
     except Denied as denied:
-        page = PasswordPage(following, "password", denied=denied)
-        response = html(request, "password.html", page, denied.status)
-        response.headers.update(denied.headers)
-        return response
+        return denied.told(html(request, "password.html", PasswordPage(following, "password", denied=denied)))
     account = Account(name, await request.app[PASSWORDS].kept(fields["new"]), request[SESSION].role)
     await accounts.set_password(name, account.kept, sessions.now_ms())
     answer = to(following)

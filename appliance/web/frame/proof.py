@@ -44,15 +44,12 @@ class Denied(Exception):
         """How long, to be read."""
         return span(self.left_s, up=True)
 
-    @property
-    def status(self) -> int:
-        """Of the answer."""
-        return {"missing": 422, "wrong": 403, "locked": 429, "busy": 503}[self.why]
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Of the answer."""
-        return {"Retry-After": str(self.left_s)} if self.left_s else {}
+    def told(self, page: web.Response) -> web.Response:
+        """The page that says so, as an answer that programs understand, too."""
+        page.set_status({"missing": 422, "wrong": 403, "locked": 429, "busy": 503}[self.why])
+        if self.left_s:
+            page.headers["Retry-After"] = str(self.left_s)
+        return page
 
 
 async def prove(request: web.Request, name: str, account: Account | None, typed: str) -> Verdict:

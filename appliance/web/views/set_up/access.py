@@ -8,8 +8,8 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
-from appliance.web.frame.proof import PASSWORDS
 from appliance.web.frame.passwords import generated
+from appliance.web.frame.proof import PASSWORDS, Denied, prove_again
 from appliance.web.parts import PARTS
 from appliance.web.views.set_up.forms import Limits
 from appliance.web.views.set_up.page import BUSY, NOT_KEPT, back
@@ -30,7 +30,8 @@ LONGEST_SHOWN = 100
 @only(TECHNICIAN)
 async def add(request: web.Request) -> web.Response:
     """An account for somebody, with a password that is made and shown this once."""
-    typed = (await form(request)).get("account", "")
+    fields = await form(request)
+    typed = fields.get("account", "")
     shown = {"account": typed[:LONGEST_SHOWN]}
     try:
         name = account_name(typed)
@@ -38,7 +39,10 @@ async def add(request: web.Request) -> web.Response:
         return await show(request, Trouble("account", wrong={"account": (ACCOUNT, {})}, typed=shown), 422)
     password = generated()
     try:
+        await prove_again(request, fields)
         await request.app[PARTS].accounts.add(name, await request.app[PASSWORDS].kept(password), request[SESSION].name)
+    except Denied as denied:
+        return denied.told(await show(request, Trouble("account", typed=shown, denied=denied)))
     except UsageError:
         why = await _why(request, name)
         return await show(request, Trouble("account", wrong={"account": (why, {})}, typed=shown), 422)
@@ -56,11 +60,15 @@ async def _why(request: web.Request, name: str) -> str:
 @only(TECHNICIAN)
 async def remove(request: web.Request) -> web.Response:
     """An account is to let nobody in any more; not one's own."""
-    name = (await form(request)).get("account", "")
+    fields, accounts = await form(request), request.app[PARTS].accounts
+    name = fields.get("account", "")
     try:
-        if name == request[SESSION].name:
-            raise UsageError(f"{name} is logged in")
-        await request.app[PARTS].accounts.disable(name, request[SESSION].name)
+        if name == request[SESSION].name or await accounts.find(name) is None:
+            raise UsageError(f"{name} is logged in, or nobody")
+        await prove_again(request, fields)
+        await accounts.disable(name, request[SESSION].name)
+    except Denied as denied:
+        return denied.told(await show(request, Trouble("remove", typed={"account": name}, denied=denied)))
     except UsageError:
         return await show(request, Trouble("account", "refused"), 422)
     except StoreError as fault:

@@ -15,6 +15,7 @@ from appliance.store.backup.write import Backup, about_now
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
+from appliance.web.frame.proof import Denied, prove_again
 from appliance.web.parts import PARTS
 from appliance.web.sending import as_file_name, in_a_thread, sent
 from appliance.web.views.system.keeping import Trouble, page
@@ -34,6 +35,10 @@ async def download(request: web.Request) -> web.StreamResponse:
         return await page(request, Trouble("backup", "short"))
     if fields.get("again") != secret:
         return await page(request, Trouble("backup", "differ"))
+    try:
+        await prove_again(request, fields)
+    except Denied as denied:
+        return denied.told(await page(request, Trouble("backup", denied=denied)))
     under_way = request.app[UNDER_WAY]
     if under_way.locked():
         return await page(request, Trouble("backup", "busy"), 409)

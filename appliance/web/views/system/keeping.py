@@ -18,6 +18,7 @@ from appliance.support.contents import CONTENTS, NOT_IN_IT
 from appliance.web.frame.addresses import is_encrypted, is_here
 from appliance.web.frame.guard import only
 from appliance.web.frame.login import encrypted_log_in
+from appliance.web.frame.proof import Denied
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS
 
@@ -66,11 +67,16 @@ TROUBLES = {
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong, a key of `TROUBLES`, with which `part` of the page; what was `told` of it in English."""
+    """What is wrong, a key of `TROUBLES`, with which `part` of the page; what was `told` of it in English.
+
+    `denied`, in place of a key: the person's own password did not count. `ticked` stays so.
+    """
 
     part: str
-    why: str
+    why: str = ""
     told: str = ""
+    denied: Denied | None = None
+    ticked: frozenset[str] = frozenset()
 
     @property
     def words(self) -> str:
@@ -100,6 +106,15 @@ class Keeping:
     is_open: bool
     encrypted: str
     trouble: Trouble | None
+
+    def of(self, part: str) -> Trouble | None:
+        """What is wrong with that part."""
+        return self.trouble if self.trouble and self.trouble.part == part else None
+
+    def denied(self, part: str) -> Denied | None:
+        """How the own password was denied there."""
+        trouble = self.of(part)
+        return trouble.denied if trouble else None
 
 
 @only(TECHNICIAN)
