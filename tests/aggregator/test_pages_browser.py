@@ -94,6 +94,12 @@ async def test_an_operators_morning(tmp_path: Path) -> None:
         await page.get_by_role("link", name="Revoke this appliance").click()
         await page.get_by_role("link", name="Leave it").click()
         await page.get_by_role("link", name="Revoke this appliance").click()
+        await page.get_by_label("Your own password").fill("not the password")
+        await page.get_by_role("button", name="Revoke").click()
+        assert "That is not your password." in await page.get_by_role("alert").inner_text()
+        # Without JavaScript there is no button that would do nothing.
+        assert not await page.get_by_role("button", name="Show").is_visible()
+        await page.get_by_label("Your own password").fill(PASSWORD)
         await page.get_by_role("button", name="Revoke").click()
         await page.wait_for_url(url + path)
         assert await page.locator(".lead .badge").inner_text() == "revoked"

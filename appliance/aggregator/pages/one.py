@@ -18,6 +18,7 @@ from appliance.errors import UsageError
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
+from appliance.web.frame.proof import Denied, prove_again
 from appliance.web.frame.rendering import html, span
 
 MOST_BATCHES, MOST_REFUSALS, MOST_DEEDS = 20, 10, 10
@@ -63,12 +64,16 @@ class AppliancePage:
 
 @dataclass(frozen=True, slots=True)
 class SurePage:
-    """For sure.html: what is asked once more: to "revoke", to "revoke key" or to "give up" a `gap`."""
+    """For sure.html: what is asked once more: to "revoke", to "revoke key" or to "give up" a `gap`.
+
+    `denied`: the operator's own password, which a revocation asks for, did not count.
+    """
 
     what: str
     row: Row
-    epoch: int
-    gap: Gap | None
+    epoch: int = 0
+    gap: Gap | None = None
+    denied: Denied | None = None
 
 
 @only(OPERATOR)
@@ -111,7 +116,10 @@ async def ask(request: web.Request) -> web.Response:
 async def revoke(request: web.Request) -> web.Response:
     """Believe it no more."""
     found, centre = await _known(request), request.app[CENTRE]
-    await form(request)
+    try:
+        await prove_again(request, await form(request))
+    except Denied as denied:
+        return denied.told(html(request, "sure.html", SurePage("revoke", await _row(request, found), denied=denied)))
     await centre.appliances.revoke(found.identity, centre.now_utc_ms(), who=request[SESSION].name)
     return _back(found)
 
@@ -119,10 +127,14 @@ async def revoke(request: web.Request) -> web.Response:
 @only(OPERATOR)
 async def revoke_key(request: web.Request) -> web.Response:
     """Believe one of its keys no more."""
-    found, centre = await _known(request), request.app[CENTRE]
-    epoch = _epoch((await form(request)).get("epoch", ""))
+    found, centre, fields = await _known(request), request.app[CENTRE], await form(request)
+    epoch = _epoch(fields.get("epoch", ""))
     try:
+        await prove_again(request, fields)
         await centre.appliances.revoke(found.identity, centre.now_utc_ms(), epoch, request[SESSION].name)
+    except Denied as denied:
+        page = SurePage("revoke key", await _row(request, found), epoch, denied=denied)
+        return denied.told(html(request, "sure.html", page))
     except UsageError as fault:
         return await _page(request, str(fault))
     return _back(found)
