@@ -94,6 +94,7 @@ ROUTES = (
     web.get(keeping.PATH, keeping.view),
     web.post(f"{keeping.PATH}/backup", keeping_backup.download),
     web.post(f"{keeping.PATH}/restore", keeping_restore.upload),
+    web.post(f"{keeping.PATH}/restore/begin", keeping_restore.begin),
     web.post(f"{keeping.PATH}/support", support.download),
     web.get(restart.PATH, restart.ask),
     web.post(restart.PATH, restart.go),

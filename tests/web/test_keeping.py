@@ -21,10 +21,11 @@ from appliance.store.backup.write import Backup, about_now
 from appliance.store.lock import sole_bringer
 from appliance.store.writer import Store
 from appliance.web import uploads
+from appliance.web.frame.throttle import FREE
 from appliance.web.views.system import keeping
 from appliance.web.views.system import restore as keeping_restore
 from tests.store.backup import data_directory
-from tests.web.conftest import logged_in, recorded
+from tests.web.conftest import PASSWORD, logged_in, recorded
 from tests.web.test_pull import Door, opened
 
 SECRET = "correcto caballo batería"
@@ -61,7 +62,7 @@ def contents(file: bytes, secret: str = SECRET) -> dict[str, bytes]:
 
 
 async def download(client: aiohttp.ClientSession, door: Door, **fields: str) -> tuple[int, str, bytes]:
-    given = {"passphrase": SECRET, "again": SECRET} | fields
+    given = {"passphrase": SECRET, "again": SECRET, "own_password": PASSWORD} | fields
     async with client.post(f"{door.url}{PATH}/backup", data=given) as answer:
         return answer.status, answer.headers.get("Content-Disposition", ""), await answer.read()
 
@@ -73,13 +74,17 @@ async def restored(
     *,
     secret: str = SECRET,
     said: tuple[str, ...] = ("aside",),
+    where: str = "restore",
+    own: str = PASSWORD,
 ) -> tuple[int, str]:
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("passphrase", secret)
+    form.add_field("own_password", own)
+    form.add_field("own_password", PASSWORD)
     for name in said:
         form.add_field(name, "yes")
     form.add_field("backup", file or b"", filename="x.backup" if file is not None else "", content_type="x/y")
-    async with client.post(f"{door.url}{PATH}/restore", data=form) as answer:
+    async with client.post(f"{door.url}{PATH}/{where}", data=form) as answer:
         return answer.status, " ".join((await answer.text()).split())
 
 
@@ -98,7 +103,7 @@ async def test_the_page_is_for_technicians(
     async with aiohttp.ClientSession() as stranger:
         async with stranger.get(door.url + PATH, allow_redirects=False) as answer:
             assert answer.headers["Location"] == "/login?next=%2Fsystem%2Fkeeping"
-        for what in ("backup", "restore", "support"):
+        for what in ("backup", "restore", "restore/begin", "support"):
             async with stranger.post(
                 f"{door.url}{PATH}/{what}", headers={"Origin": door.url}, allow_redirects=False
             ) as answer:
@@ -133,13 +138,36 @@ async def test_a_passphrase_that_will_not_do(door: Door, client: aiohttp.ClientS
         assert SECRET not in said.decode()
 
 
+async def test_whose_session_it_is_shows_once_more_that_it_is_they(door: Door, client: aiohttp.ClientSession) -> None:
+    """Whoever has only taken a session over carries nothing off, puts nothing in its place, and guesses no faster."""
+    noted = recorded(store_of(door))
+    file = await asyncio.to_thread(made_of, store_of(door).directory)
+    (store_of(door).directory / "handover").mkdir(exist_ok=True)
+    for own, status, words in (("", 422, "Type the password by which you log in."), ("x", 403, "That is not your")):
+        for got, _, said in [await download(client, door, own_password=own)]:
+            assert (got, words in said.decode(), SECRET in said.decode()) == (status, True, False)
+        for where in ("restore", "restore/begin"):
+            got, page = await restored(client, door, file, where=where, own=own)
+            assert (got, words in page, SECRET in page) == (status, True, False)
+            # It has been said that what is here may be set aside.
+            assert 'value="yes" checked' in page
+    for _ in range(FREE - 3):
+        assert (await download(client, door, own_password="x"))[0] == 403
+    status, page = await restored(client, door, file)
+    assert (status, "Too many wrong passwords: try again in 5" in page) == (429, True)
+    async with client.post(f"{door.url}/login", data={"name": "ana", "password": PASSWORD}) as answer:
+        assert answer.status == 429
+    assert [kind for kind, _ in noted] == ["log_in_refused"]
+    await untouched(door)
+
+
 async def test_one_is_made_at_a_time_and_who_goes_away_leaves_nothing(
     door: Door, client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     ballast = store_of(door).directory / "outbox" / "ballast"
     # More than what the sockets between the two hold.
     ballast.write_bytes(os.urandom(24 << 20))
-    body = {"passphrase": SECRET, "again": SECRET}
+    body = {"passphrase": SECRET, "again": SECRET, "own_password": PASSWORD}
     async with asyncio.timeout(30):
         async with client.post(f"{door.url}{PATH}/backup", data=body) as first:
             assert first.status == 200
@@ -167,6 +195,27 @@ async def test_no_room_for_copies(door: Door, client: aiohttp.ClientSession, mon
     assert noted == []
     monkeypatch.undo()
     assert (await download(client, door))[0] == 200
+
+
+async def test_what_will_not_do_is_told_by_the_beginning(door: Door, client: aiohttp.ClientSession) -> None:
+    """A browser sends all of a file before it shows what is wrong, so it sends the beginning by itself first."""
+    file = await asyncio.to_thread(made_of, store_of(door).directory)
+    (store_of(door).directory / "handover").mkdir(exist_ok=True)
+    assert await restored(client, door, file[:4096], where="restore/begin") == (204, "")
+    for beginning, secret, words in (
+        (file[:4096], "another passphrase", "The passphrase is wrong."),
+        (file[:30], SECRET, "The file is cut off"),
+        (b"x" * 4096, SECRET, "This file is not the backup of an appliance."),
+        (file[:20] + b"x" + file[21:4096], SECRET, "The file was damaged or altered."),
+    ):
+        status, said = await restored(client, door, beginning, secret=secret, where="restore/begin")
+        assert (status, words in said, "Nothing was changed." in said) == (422, True, True), said
+    status, said = await restored(client, door, file[:4096], said=(), where="restore/begin")
+    assert (status, "may be set aside" in said) == (422, True)
+    with sole_bringer(store_of(door).directory):
+        status, said = await restored(client, door, file[:4096], where="restore/begin")
+    assert (status, "Another restore or an import is under way." in said) == (409, True)
+    await untouched(door)
 
 
 async def test_it_is_brought_back(door: Door, client: aiohttp.ClientSession) -> None:
@@ -309,7 +358,7 @@ async def test_an_upload_that_stalls_or_breaks_off(
     host, port = door.url.removeprefix("http://").split(":")
     head = "".join(
         f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in (("passphrase", SECRET), ("aside", "yes"))
+        for name, value in (("passphrase", SECRET), ("own_password", PASSWORD), ("aside", "yes"))
     )
     head += '--x\r\nContent-Disposition: form-data; name="backup"; filename="b"\r\n\r\n'
     body = head.encode() + file[: len(file) // 2]

@@ -40,12 +40,12 @@ async def on_the_page(browser: Any, appliance: Appliance, password: str, **conte
     return tab
 
 
-async def bring(tab: Tab, file: Path, secret: str, *, other: bool) -> None:
+async def bring(tab: Tab, file: Path, secret: str, own: str, *, other: bool) -> None:
     page = tab.page
-    await page.get_by_label("Passphrase of the backup").fill(secret)
+    await page.locator("#known").fill(secret)
+    await page.locator("#own-restore").fill(own)
     await page.get_by_label("What is here may be set aside.").check()
-    if other:
-        await page.get_by_label("It may be the backup of another appliance").check()
+    await page.get_by_label("It may be the backup of another appliance").set_checked(other)
     await page.locator("#file").set_input_files(file)
     await page.get_by_role("button", name="Restore it").click()
 
@@ -56,14 +56,13 @@ async def test_from_one_appliance_to_another(browser: Any, start: Start, tmp_pat
     await first.until_heard(20)
     tab = await on_the_page(browser, first, FIRST)
     page = tab.page
-    await page.get_by_label("Passphrase for it").fill(SECRET)
-    await page.get_by_label("The same again").fill("another passphrase")
+    await page.locator("#new").fill(SECRET)
+    await page.locator("#again").fill("another passphrase")
+    await page.locator("#own-backup").fill(FIRST)
     await page.get_by_role("button", name="Download the backup").click()
-    await page.get_by_role("alert").wait_for()
-    assert "The two passphrases differ." in await tab.text("#backup")
-    await fits(tab)
-    await page.get_by_label("Passphrase for it").fill(SECRET)
-    await page.get_by_label("The same again").fill(SECRET)
+    # It is said before anything is sent.
+    assert await page.evaluate("document.getElementById('again').validationMessage") == "The two passphrases differ."
+    await page.locator("#again").fill(SECRET)
     async with page.expect_download() as coming:
         await page.get_by_role("button", name="Download the backup").click()
     download = await coming.value
@@ -89,24 +88,31 @@ async def test_from_one_appliance_to_another(browser: Any, start: Start, tmp_pat
     await second.until_heard(7)
     tab = await on_the_page(browser, second, SECOND)
     page = tab.page
-    await bring(tab, file, "not the passphrase", other=True)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url.rpartition("/")[2]))
+    await bring(tab, file, "not the passphrase", SECOND, other=True)
     await page.get_by_role("alert").filter(has_text="The passphrase is wrong.").wait_for()
-    assert await page.evaluate("document.activeElement.id") == "trouble"
+    # Told before the file was sent, and nothing is to be chosen or ticked again.
+    assert "begin" in sent
+    assert "restore" not in sent
+    assert await page.evaluate("document.activeElement.id") == "known"
+    assert await page.evaluate("document.getElementById('file').files.length") == 1
+    assert await page.get_by_label("What is here may be set aside.").is_checked()
     await fits(tab)
     whole = file.read_bytes()
     (tmp_path / "half.backup").write_bytes(whole[: len(whole) // 2])
-    await bring(tab, tmp_path / "half.backup", SECRET, other=True)
+    await bring(tab, tmp_path / "half.backup", SECRET, SECOND, other=True)
     await page.get_by_role("alert").filter(has_text="The file is cut off").wait_for()
-    await bring(tab, file, SECRET, other=False)
+    await bring(tab, file, SECRET, SECOND, other=False)
     await page.get_by_role("alert").filter(has_text="It is the backup of another appliance.").wait_for()
     assert (await second.health())["meters"] == 7
 
     await page.route("**/restore", lambda route: route.abort())
-    await bring(tab, file, SECRET, other=True)
+    await bring(tab, file, SECRET, SECOND, other=True)
     await page.get_by_text("The connection broke").wait_for()
     await page.unroute("**/restore")
 
-    await bring(tab, file, SECRET, other=True)
+    await bring(tab, file, SECRET, SECOND, other=True)
     await page.get_by_role("heading", name="The backup is whole").wait_for()
     await fits(tab)
     await page.get_by_text("The backup has taken its place.").wait_for(timeout=30_000)
@@ -126,7 +132,7 @@ async def test_without_javascript(browser: Any, start: Start, tmp_path: Path) ->
     await settled(appliance)
     tab = await on_the_page(browser, appliance, FIRST, java_script_enabled=False)
     (tmp_path / "x").write_text("no backup")
-    await bring(tab, tmp_path / "x", SECRET, other=False)
+    await bring(tab, tmp_path / "x", SECRET, FIRST, other=False)
     await tab.page.get_by_role("alert").wait_for()
     assert "This file is not the backup of an appliance." in await tab.text("#restore")
 
