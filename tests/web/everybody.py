@@ -1,4 +1,7 @@
-"""What every page must be: nothing for axe-core to find, text that is seen, and nothing wider than the screen."""
+"""What every page must be: nothing for axe-core to find, text that is seen, nothing wider than the screen.
+
+Nor may texts touch, and all that holds where the browser writes twice as large (WCAG 2.1, 1.4.4), too.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
 axe: Any = pytest.importorskip("axe_playwright_python.async_playwright")
 
 WIDTHS = (1280, 1024, 768, 390, 320)
+TEXT_PX, LARGE_TEXT_PX = 16, 32
+LARGE_TEXT_WIDTHS = (1280, 768, 390)
 THEMES = ("light", "dark")
 
 
@@ -22,11 +27,53 @@ async def is_for_everybody(tab: "Tab", widths: Sequence[int] = WIDTHS) -> None:
         assert found.response["violations"] == [], found.generate_report()
         assert await tab.page.evaluate(CONTRAST) == []
     for width in widths:
-        await tab.page.set_viewport_size({"width": width, "height": 844})
-        await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
-        assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, width
+        await _fits(tab, width)
+    browser = await tab.page.context.new_cdp_session(tab.page)
+    await browser.send("Page.setFontSizes", {"fontSizes": {"standard": LARGE_TEXT_PX}})
+    for width in LARGE_TEXT_WIDTHS:
+        await _fits(tab, width)
+    await browser.send("Page.setFontSizes", {"fontSizes": {"standard": TEXT_PX}})
     await tab.page.set_viewport_size({"width": widths[0], "height": 844})
 
+
+async def _fits(tab: "Tab", width: int) -> None:
+    await tab.page.set_viewport_size({"width": width, "height": 844})
+    await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    text_px = await tab.page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
+    assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, (width, text_px)
+    assert await tab.page.evaluate(TOUCHING) == [], (width, text_px)
+
+
+# Texts of two blocks beside each other with less than two pixels between them; of a line its middle half counts.
+TOUCHING = """() => {
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode, element = node.parentElement;
+    if (!node.nodeValue.trim() || !element.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true })) continue;
+    if (element.closest(".hidden, .skip, option, textarea, title")) continue;
+    let block = element, floats = false;
+    while (getComputedStyle(block).display.startsWith("inline")) block = block.parentElement;
+    for (let up = element; up; up = up.parentElement) {
+      const style = getComputedStyle(up);
+      floats ||= ["fixed", "sticky"].includes(style.position) || style.clipPath !== "none";
+    }
+    if (floats) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const { left, right, top, bottom } of range.getClientRects()) {
+      const quarter = (bottom - top) / 4;
+      const words = node.nodeValue.trim().slice(0, 30);
+      if (right - left > 1) texts.push({ block, words, left, right, top: top + quarter, bottom: bottom - quarter });
+    }
+  }
+  const touching = [];
+  for (const [n, a] of texts.entries())
+    for (const b of texts.slice(n + 1))
+      if (a.block !== b.block && a.left < b.right + 2 && b.left < a.right + 2 && a.top < b.bottom && b.top < a.bottom)
+        touching.push(`${a.words} | ${b.words}`);
+  return touching;
+}"""
 
 # WCAG 2.1 AA, 4.5 to 1, for each text; what is painted on a canvas tells any colour in numbers.
 CONTRAST = """() => {
