@@ -18,9 +18,10 @@ from appliance.web.views.set_up import page as views
 from appliance.web.views.set_up.forms import of_receiver, of_site, of_sync
 from tests.nmcli import put
 from tests.sync.centre import centre
-from tests.web.conftest import KEPT, RECEIVER, logged_in, recorded
+from tests.web.conftest import KEPT, PASSWORD, RECEIVER, logged_in, recorded
 from tests.web.set_up import SetUp, set_up
 
+OWN = {"own_password": PASSWORD}
 KEY = "ab" * 32
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
 AGGREGATOR = {"aggregators": "https://one.example/\r\nhttps://two.example:8443", "aggregator_key": KEY.upper()}
@@ -137,9 +138,56 @@ async def test_only_what_differs_from_the_file_is_set_here(tmp_path: Path) -> No
         assert kept(site.directory, TABLES)[0].site == {"place": ""}
 
 
+def offered(page: str) -> dict[str, bool]:
+    """The zones to choose from by their values, and whether each is the one that is chosen."""
+    (select,) = re.findall(r'<select id="zone".*?</select>', page)
+    found = re.findall(r'<option(?: value="([^"]*)")?(?: data-zone="[^"]*")?( selected)?>([^<]*)<', select)
+    return {value or ("" if ":" in text else text): bool(chosen) for value, chosen, text in found}
+
+
+async def test_the_zone_is_kept_and_that_of_the_machine_is_one_to_choose(tmp_path: Path) -> None:
+    place = {"name": "Calle 5", "place": ""}
+    told = "[site]\nname = 'Calle 5'\nzone = 'Chile/EasterIsland'"
+    async with set_up(tmp_path, told) as site, Client(site) as client:
+        zones = offered(await client.get())
+        assert list(zones)[:4] == ["", "UTC", "Chile/EasterIsland", "Africa/Abidjan"]
+        assert [name for name, chosen in zones.items() if chosen] == ["Chile/EasterIsland"]
+        assert "America/Argentina/Buenos_Aires" in zones
+        for typed, entry in (
+            ("America/Santiago", {"zone": "America/Santiago"}),
+            # Which is not what the file says.
+            ("", {"zone": ""}),
+            ("Chile/EasterIsland", {}),
+        ):
+            status, _ = await client.post("place", place | {"zone": typed})
+            assert (status, kept(site.directory, TABLES)[0].site) == (200, entry)
+            assert site.draft.config.site.zone == typed
+        # A form that has none does not take it away.
+        await client.post("place", place | {"zone": "UTC"})
+    async with set_up(tmp_path, told) as site, Client(site) as client:
+        assert [name for name, chosen in offered(await client.get()).items() if chosen] == ["UTC"]
+        await client.post("place", place | {"place": "Piso 3"})
+        assert kept(site.directory, TABLES)[0].site == {"place": "Piso 3", "zone": "UTC"}
+        assert "Set here by <bdi>ana</bdi>" in await client.get()
+
+
+async def test_a_zone_that_was_chosen_and_is_not_known_any_more(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / lasting.FILE).write_text("[site]\nname = 'Pozo'\nzone = 'America/Atlantis'\n")
+    async with set_up(tmp_path) as site, Client(site, "es") as client:
+        page = await client.get()
+        assert "Algo de lo que se definió en esta página no tiene efecto." in page
+        assert "site.zone = &#39;America/Atlantis&#39; must be the name of a time zone" in page
+        assert [name for name, chosen in offered(page).items() if chosen] == []
+        status, _ = await client.post("place", {"name": "Pozo", "place": "", "zone": "America/Santiago"})
+        assert (status, kept(site.directory, TABLES)[1]) == (200, [])
+        assert "Algo de lo que se definió" not in await client.get()
+
+
 @pytest.mark.parametrize(
     ("path", "fields", "english", "spanish"),
     [
+        ("place", {"name": "x", "zone": "Mars/Base"}, "does not know that zone", "no conoce esa zona: elija una"),
         ("place", {"name": ""}, "A name has 1 to 80 characters.", "Un nombre tiene de 1 a 80"),
         ("place", {"name": "x" * 81}, "A name has 1 to 80 characters.", "Un nombre tiene de 1 a 80"),
         ("place", {"name": "x", "place": "y" * 121}, "At most 120 characters.", "A lo más 120 caracteres."),
@@ -172,6 +220,7 @@ async def test_what_is_wrong_is_said_in_words_and_nothing_typed_is_lost(
                 assert "0189!" not in page
             elif path == "place" and fields["name"]:
                 assert f'value="{fields["name"]}"' in page
+                assert "zone" not in fields or offered(page)[fields["zone"]]
     assert site.kept == ""
     assert site.started_anew == 0
 
@@ -234,7 +283,12 @@ async def test_an_account_is_added_with_a_password_shown_once_and_removed(site: 
     await site.keep()
     noted = recorded(site.store)
     async with Client(site) as client:
-        status, page = await client.post("accounts", {"account": " Luis.Soto "})
+        for own, status, words in (("", 422, "Type the password by which"), ("x", 403, "That is not your password.")):
+            asked = {"account": "luis.soto", "own_password": own}
+            got, page = await client.post("accounts", asked)
+            assert (got, words in page, 'value="luis.soto"' in page) == (status, True, True)
+        assert noted == []
+        status, page = await client.post("accounts", {"account": " Luis.Soto "} | OWN)
         (password,) = re.findall(r'granted">([a-z0-9-]{19})<', page)
         assert (status, "luis.soto can log in now." in page) == (200, True)
         assert password not in await client.get()
@@ -243,12 +297,14 @@ async def test_an_account_is_added_with_a_password_shown_once_and_removed(site: 
             async with luis.post(f"{site.url}/login", data=typed, allow_redirects=False) as answer:
                 assert answer.status == 303
         for wrong, words in (("luis.soto", "There is an account of that name"), ("a b", "A name has at most 40")):
-            status, page = await client.post("accounts", {"account": wrong})
+            status, page = await client.post("accounts", {"account": wrong} | OWN)
             assert (status, words in page, f'value="{wrong}"' in page) == (422, True, True)
-        assert await client.post("accounts/remove", {"account": "luis.soto"}) == (303, "/set-up#password")
+        status, page = await client.post("accounts/remove", {"account": "luis.soto", "own_password": "x"})
+        assert (status, page.count("That is not your password."), page.count("<details open>")) == (403, 1, 1)
+        assert await client.post("accounts/remove", {"account": "luis.soto"} | OWN) == (303, "/set-up#password")
         assert "luis.soto" not in await client.get()
         for name in ("ana", "nobody"):
-            status, page = await client.post("accounts/remove", {"account": name})
+            status, page = await client.post("accounts/remove", {"account": name} | OWN)
             assert (status, "This account cannot be removed." in page) == (422, True)
     assert [detail["what"] for kind, detail in noted if kind == "changed"] == ["account_added", "account_removed"]
     assert password not in str(noted)
