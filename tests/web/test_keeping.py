@@ -80,7 +80,6 @@ async def restored(
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("passphrase", secret)
     form.add_field("own_password", own)
-    form.add_field("own_password", PASSWORD)
     for name in said:
         form.add_field(name, "yes")
     form.add_field("backup", file or b"", filename="x.backup" if file is not None else "", content_type="x/y")
@@ -144,8 +143,8 @@ async def test_whose_session_it_is_shows_once_more_that_it_is_they(door: Door, c
     file = await asyncio.to_thread(made_of, store_of(door).directory)
     (store_of(door).directory / "handover").mkdir(exist_ok=True)
     for own, status, words in (("", 422, "Type the password by which you log in."), ("x", 403, "That is not your")):
-        for got, _, said in [await download(client, door, own_password=own)]:
-            assert (got, words in said.decode(), SECRET in said.decode()) == (status, True, False)
+        got, _, said = await download(client, door, own_password=own)
+        assert (got, words in said.decode(), SECRET in said.decode()) == (status, True, False)
         for where in ("restore", "restore/begin"):
             got, page = await restored(client, door, file, where=where, own=own)
             assert (got, words in page, SECRET in page) == (status, True, False)

@@ -34,7 +34,7 @@ async def client_of(appliance: Appliance) -> aiohttp.ClientSession:
 async def brought(client: aiohttp.ClientSession, appliance: Appliance, file: bytes, held: asyncio.Event) -> int:
     """The status of the answer to an upload, of which the second half is `held` back for ever if that is not set."""
     form = aiohttp.MultipartWriter("form-data")
-    for name, value in (("passphrase", SECRET), ("aside", "yes")):
+    for name, value in (("passphrase", SECRET), ("own_password", FIRST), ("aside", "yes")):
         form.append(value).set_content_disposition("form-data", name=name)
     form.append(io.BytesIO(file)).set_content_disposition("form-data", name="backup", filename="b")
     body = await form.as_bytes()
@@ -61,7 +61,7 @@ async def test_the_power_goes(start: Start, tmp_path: Path) -> None:
     await appliance.until_heard(20)
     async with await client_of(appliance) as client:
         (data / "outbox" / "ballast").write_bytes(bytes(2_000_000))
-        form = {"passphrase": SECRET, "again": SECRET}
+        form = {"passphrase": SECRET, "again": SECRET, "own_password": FIRST}
         async with client.post(appliance.url + "system/keeping/backup", data=form) as answer:
             file = await answer.read()
         (data / "outbox" / "ballast").unlink()
@@ -98,7 +98,7 @@ async def test_a_stop_does_not_wait_for_either(start: Start, tmp_path: Path, mon
     async with await client_of(appliance) as client:
         # More than what the sockets between the two hold.
         (data / "outbox" / "ballast").write_bytes(bytes(16 << 20))
-        form = {"passphrase": SECRET, "again": SECRET}
+        form = {"passphrase": SECRET, "again": SECRET, "own_password": FIRST}
         path = appliance.url + "system/keeping/backup"
         async with client.post(path, data=form) as answer:
             file = await answer.read()
