@@ -1,10 +1,14 @@
 """The zone of the program: the one that is set, else the machine's, else UTC; whatever is set wrongly."""
 
+import asyncio
+import contextlib
+import socket
 import sys
 import zoneinfo
 from datetime import date
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from appliance import zones
@@ -12,6 +16,9 @@ from appliance.config import PAGE, parse, read
 from appliance.errors import ConfigError
 from appliance.lasting import FILE
 from appliance.store.retention import local_day
+from tests.test_app import Appliance, Start, start
+
+__all__ = ["start"]
 
 SANTIAGO = "America/Santiago"
 # 2026-03-02 01:30 UTC, which is the evening before in Santiago.
@@ -116,6 +123,34 @@ def test_a_zone_that_the_machine_no_longer_knows(tmp_path: Path) -> None:
     draft = read(path)
     assert (draft.config.site.name, draft.config.site.zone, draft.keeps) == ("Calle", "", True)
     assert [wrong.part for wrong in draft.wrong] == ["site"]
+
+
+async def test_the_program_runs_in_the_zone_that_is_set(start: Start, tmp_path: Path) -> None:
+    """One that is set wrongly keeps nothing from running; put right, it is taken up."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    appliance = await start(port=port, more="[site]\nzone = 'America/Santigo'\n")
+    page, told = await status(appliance)
+    assert "site.zone = &#39;America/Santigo&#39; must be the name of a time zone" in page
+    assert told["zone"] == zones.machines()
+    settings = tmp_path / "appliance.toml"
+    settings.write_text(settings.read_text().replace("Santigo", "Santiago"))
+    async with asyncio.timeout(60):
+        while told["zone"] != SANTIAGO:
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(aiohttp.ClientError):
+                page, told = await status(appliance)
+    assert told["time"][-6:] in ("-03:00", "-04:00")
+    assert "site.zone" not in page
+
+
+async def status(appliance: Appliance) -> tuple[str, dict[str, str]]:
+    """The overview, and what is told of the clock."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(appliance.url) as answer:
+            page = await answer.text()
+        async with session.get(appliance.url + "api/v1/status") as answer:
+            return page, (await answer.json())["clock"]
 
 
 @pytest.mark.usefixtures("bare")
