@@ -183,6 +183,7 @@ THIRD_PARTY = {
     "cryptography": tuple(f"appliance.{p}" for p in ("archive", "certificate", "sync", "web.frame", "aggregator")),
     "aiohttp": ("appliance.web", "appliance.sync", "appliance.aggregator"),
     "jinja2": ("appliance.web.frame",),
+    "babel": ("appliance.web.frame",),
     "prometheus_client": ("appliance.web",),
     "sqlalchemy": ("appliance.aggregator",),
     "alembic": ("appliance.aggregator",),

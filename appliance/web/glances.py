@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.errors import StoreError
 from appliance.store.asked import asked
 from appliance.store.reception import quarters
 from appliance.sync.standing import Standing, Standings
-from appliance.web import zone
 from appliance.web.parts import Parts
 from appliance.web.quarters import Picture, picture
 from appliance.web.times import Shown, Times
@@ -101,7 +101,7 @@ class Glances:
         except StoreError:
             return
         counts = [(one.utc_ms, one.messages) for one in found]
-        self.picture = picture(counts, now_ms, zone.here(), self._ran(now_ms))
+        self.picture = picture(counts, now_ms, zones.here(), self._ran(now_ms))
 
     def _ran(self, now_ms: int) -> list[tuple[int, int]]:
         """When the appliance ran: the machine, since the first meter was heard or this run of the program began."""

@@ -7,8 +7,9 @@ UTC of both (`docs/time.md`).
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from appliance import zones
 from appliance.clock import EPOCH, Clock, Moment, boot_of
-from appliance.web import zone
+from appliance.web.frame.cldr import clock
 from appliance.web.frame.rendering import age, span
 
 # On a page nobody needs them better.
@@ -51,8 +52,13 @@ class Times:
     @property
     def of_day(self) -> str:
         """The time of day now, with its zone, and with a ≈ where it is in doubt."""
-        local = self.now.astimezone(zone.here())
-        return f"{'' if self.doubt is None else '≈'}{local:%H:%M:%S}{zone.offset(local)}"
+        local = self.now.astimezone(zones.here())
+        return f"{'' if self.doubt is None else '≈'}{clock(local, seconds=True)}"
+
+    @property
+    def stand(self) -> dict[str, int | str]:
+        """When it is, UTC in ms, and in which zone times are told: for what keeps open pages up to date."""
+        return {"now": self.moment.utc_ms, "zone": zones.name()}
 
     def at(self, stamp: int) -> Shown:
         """The time of a stamp."""

@@ -77,7 +77,7 @@ async def test_a_row_changes_in_place(browser: Any, site: Site) -> None:
     site.hear(60243827, consumption=31161)
     site.hear(50000000)
     await tab.until(
-        f"{ROW}.textContent.includes('31\u202f161') && document.getElementById('count').textContent === '2'"
+        f"{ROW}.textContent.includes('31,161') && document.getElementById('count').textContent === '2'"
     )
     assert await tab.page.evaluate(f"window.kept === {ROW}.querySelector('th')"), "an unchanged cell was replaced"
     order = await tab.page.evaluate("[...document.querySelectorAll('#meters tr')].map(row => row.dataset.id)")

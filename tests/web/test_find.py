@@ -208,7 +208,7 @@ async def test_a_message_is_told_at_once(site: Site) -> None:
         second = await stream.next()
         assert second["db"] == 12.25
         assert second["heard"] == str(heard(site).last_at)
-        assert "<b>12.2</b>" in second["html"]
+        assert "<b>12.3</b>" in second["html"]
         site.pass_time(30)
         site.hear(ID, protocol="idm", snr_db=40.0)
         third = await stream.next()

@@ -1,10 +1,14 @@
 """Both languages are complete: every text that a page can show has a translation, and none is left over."""
 
+import io
 import re
 import string
+from importlib import resources
 
 import jinja2
 import pytest
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
 
 from appliance.aggregator.pages import words as of_operators
 from appliance.aggregator.pages.parts import PACKAGE as OPERATORS
@@ -30,11 +34,10 @@ def templates(package: str) -> dict[str, str]:
 
 def shown(package: str) -> set[str]:
     """Every text in the templates and every one that reaches them by way of a variable."""
-    env = environment(package, "en")
     texts = set(PACKAGES[package])
     for source in templates(package).values():
-        for _, _, message in env.extract_translations(source):
-            texts |= {message} if isinstance(message, str) else {part for part in message or () if part}
+        for _, message, _, _ in extract("jinja2.ext:babel_extract", io.BytesIO(source.encode())):
+            texts |= {message} if isinstance(message, str) else set(message)
     return texts
 
 
@@ -52,6 +55,19 @@ def test_catalogue_is_complete(package: str, language: str) -> None:
     assert all(texts.values())
 
 
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_translation_is_a_guess(package: str, language: str) -> None:
+    """Neither fuzzy, nor of a text that was given up, nor there twice."""
+    path = resources.files(package) / "locale" / language / "LC_MESSAGES" / "messages.po"
+    with path.open("rb") as file:
+        read = read_po(file, language, abort_invalid=True)
+    assert [text.id for text in read if text.id and text.fuzzy] == []
+    assert not read.obsolete
+    begun = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("msgid ")]
+    assert len(begun) == len(read) + 1, "a text is there twice"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("package", PACKAGES)
 def test_placeholders_survive(package: str, language: str) -> None:
@@ -67,7 +83,7 @@ def test_no_text_stands_outside_the_catalogue(package: str) -> None:
     for name, source in templates(package).items():
         bare = re.sub(r"<code>.*?</code>|\{[{%#].*?[%}#]\}", " ", source, flags=re.S)
         words = set(re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", bare)))
-        assert words <= {"MHz", "MS", "dBFS", "dB", "dBm", "min", "Python"}, name
+        assert words <= {"MHz", "MS", "dBFS", "dB", "dBm", "min", "Python", "UTC"}, name
 
 
 @pytest.mark.parametrize(

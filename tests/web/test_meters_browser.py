@@ -228,7 +228,7 @@ async def test_facts_follow_and_survive_the_server(browser: Any, site: Site, tmp
         tab = await opened(browser, first, METER)
         first.pass_time(30)
         first.hear(60243827, consumption=31170)
-        await tab.until(f"{register}.includes('31\u202f170')")
+        await tab.until(f"{register}.includes('31,170')")
     await tab.until("document.querySelector('#connection.stale')")
     async with serving(second.parts(), "127.0.0.1", port):
         await tab.until(f"document.querySelector('#connection.live') && {register}.includes('777')")

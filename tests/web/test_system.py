@@ -237,7 +237,7 @@ async def test_a_phone_tells_the_time(tmp_path: Path) -> None:
         _, page = await ask(site, "/system?clock=taken")
         after = facts(page)
         assert "<strong>The time has been taken.</strong>" in page
-        assert after["The appliance's time"] == "1 Mar 2026 12:00:00 UTC"
+        assert after["The appliance's time"] == "Mar 1, 2026, 12:00:00 UTC"
         assert (after["Known"], after["Off by at most"]) == ("by a phone or browser", "3 s")
         ((kind, detail),) = noted
         assert (kind, detail["who"], detail["what"], detail["uncertainty_ms"]) == ("changed", "ana", "clock_told", 2040)
@@ -296,7 +296,7 @@ async def test_a_time_is_typed_in_a_zone(tmp_path: Path) -> None:
         assert answer.headers["Location"] == "/system?clock=taken#clock"
         _, page = await ask(site)
         assert facts(page)["Off by at most"] == "2 min"
-        assert facts(page)["The appliance's time"] == "≈ 1 Mar 2026 12:00:30 UTC"
+        assert facts(page)["The appliance's time"] == "≈ Mar 1, 2026, 12:00:30 UTC"
 
 
 async def test_a_page_of_another_site_tells_no_time_and_starts_nothing(tmp_path: Path) -> None:

@@ -30,24 +30,25 @@ CENTRE = web.AppKey("CENTRE", Centre)
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A time: as machines read it, in full with its zone, and how long ago it was."""
+    """A time: as machines read it and in UTC, and how long ago it was."""
 
     iso: str
-    full: str
+    utc: datetime
     age: str
 
 
 def when(utc_ms: int | None, now_utc_ms: int) -> When | None:
     """A time, seen from now; None stays None.
 
-    >>> when(1_700_000_000_000, 1_700_000_100_000)
-    When(iso='2023-11-14T22:13:20Z', full='2023-11-14 22:13:20 UTC', age='1 min')
+    >>> told = when(1_700_000_000_000, 1_700_000_100_000)
+    >>> told.iso, told.age
+    ('2023-11-14T22:13:20Z', '1 min')
     """
     if utc_ms is None:
         return None
     time = datetime.fromtimestamp(utc_ms / 1000, UTC)
     age = span(max(0.0, (now_utc_ms - utc_ms) / 1000))
-    return When(f"{time:%Y-%m-%dT%H:%M:%SZ}", f"{time:%Y-%m-%d %H:%M:%S} UTC", age)
+    return When(f"{time:%Y-%m-%dT%H:%M:%SZ}", time, age)
 
 
 def grouped(identity: str) -> str:

@@ -4,13 +4,13 @@ English is the language of the source. A catalogue is a gettext `.po` file, read
 text, so compiling it first would save nothing.
 """
 
-import ast
 import gettext
 from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib import resources
 
 from aiohttp import web
+from babel.messages.pofile import read_po
 
 from appliance.web.frame.frame import OWN
 
@@ -37,30 +37,10 @@ def catalogue(package: str, language: str) -> Catalogue:
     texts: dict[str, str] = {}
     for owner in dict.fromkeys((OWN, package)):
         path = resources.files(owner) / "locale" / language / "LC_MESSAGES" / "messages.po"
-        texts |= read_po(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if path.is_file():
+            with path.open("rb") as file:
+                texts |= {str(text.id): str(text.string) for text in read_po(file, language) if text.id}
     return Catalogue(texts)
-
-
-def read_po(text: str) -> dict[str, str]:
-    r"""The texts of a .po file: `msgid` and `msgstr`, each of one or more quoted lines.
-
-    >>> read_po('msgid "Level"\nmsgstr ""\n"Ni"\n"vel"\n')
-    {'Level': 'Nivel'}
-    """
-    texts: dict[str, str] = {}
-    entry = {"msgid": "", "msgstr": ""}
-    part = "msgid"
-    for line in [*text.splitlines(), 'msgid ""']:
-        word, _, quoted = line.partition(" ")
-        if word == "msgid":
-            texts[entry["msgid"]] = entry["msgstr"]
-            entry = {"msgid": "", "msgstr": ""}
-        if word in entry:
-            part, line = word, quoted
-        if line.startswith('"'):
-            entry[part] += ast.literal_eval(line)
-    texts.pop("", None)
-    return texts
 
 
 def language_of(request: web.Request) -> str:

@@ -1,10 +1,9 @@
-"""Templates and the way numbers and times are written in them."""
+"""Templates, what they write numbers and times with, and how long ago something was."""
 
 import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 from urllib.parse import urlencode
@@ -12,19 +11,12 @@ from urllib.parse import urlencode
 import jinja2
 from aiohttp import web
 
+from appliance import zones
+from appliance.web.frame import cldr
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.frame import FRAME, OWN
 from appliance.web.frame.language import LANGUAGES, catalogue, language_of
 from appliance.web.frame.static import address
-
-# Groups of three digits, as the SI writes them in every language; the space does not break.
-GROUP = "\N{NARROW NO-BREAK SPACE}"
-HARD_SPACE = "\N{NO-BREAK SPACE}"
-# As CLDR abbreviates them, and so the charts.
-MONTHS = {
-    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    "es": ("ene", "feb", "mar", "abr", "may", "jun", "jul", "ago", "sept", "oct", "nov", "dic"),
-}
 
 _ADDRESS = re.compile("[a-z]+://")
 
@@ -74,17 +66,16 @@ def environment(package: str, language: str) -> jinja2.Environment:
     )
     texts = catalogue(package, language)
     env.install_gettext_translations(texts, newstyle=True)  # type: ignore[attr-defined]
-    point = "," if language == "es" else "."
     env.filters |= {
         # For texts that arrive in a variable: `_()` would take them for markup and for a format with "%".
         "translated": texts.gettext,
-        "count": count,
         "sentence": sentence,
-        "decimal": partial(decimal, point=point),
-        "day": partial(day, language=language),
+        "clock": cldr.clock,
     }
-    env.filters["size"] = partial(size, point=point)
+    for write in (cldr.count, cldr.decimal, cldr.size, cldr.day, cldr.month, cldr.moment):
+        env.filters[write.__name__] = partial(write, language=language)
     env.globals |= {"static": partial(address, package), "language": language}
+    env.globals |= {"zone": zones.name, "zone_minutes": zones.minutes_ahead}
     return env
 
 
@@ -133,52 +124,6 @@ def sentence(text: str) -> str:
     """
     begins = text if _ADDRESS.match(text) else f"{text[:1].upper()}{text[1:]}"
     return f"{begins.rstrip('.')}."
-
-
-def count(value: int) -> str:
-    """A number of things, grouped from five digits on.
-
-    >>> count(1234), count(1234567).replace(GROUP, " ")
-    ('1234', '1 234 567')
-    """
-    return f"{value:,}".replace(",", GROUP) if value >= 10_000 else str(value)
-
-
-def decimal(value: float | Decimal, digits: int, point: str = ".") -> str:
-    """A number with so many decimals, grouped as `count` does.
-
-    >>> decimal(Decimal("-1234567.891"), 2, ",").replace(GROUP, " "), decimal(0.5, 1)
-    ('−1 234 567,89', '0.5')
-    """
-    whole, _, rest = f"{abs(value):.{digits}f}".partition(".")
-    sign = "−" if value < 0 else ""
-    return f"{sign}{count(int(whole))}{point if rest else ''}{rest}"
-
-
-def day(text: str, language: str) -> str:
-    """A day or a month of ISO 8601 as people write it; it does not break.
-
-    >>> [day(text, "es").replace(HARD_SPACE, " ") for text in ("2026-03-02", "2026-12", "")]
-    ['2 mar 2026', 'dic 2026', '']
-    """
-    year, _, rest = text.partition("-")
-    month, _, of_month = rest.partition("-")
-    if not month:
-        return text
-    return HARD_SPACE.join([*([str(int(of_month))] if of_month else []), MONTHS[language][int(month) - 1], year])
-
-
-def size(count: float, point: str = ".") -> str:
-    """Bytes in decimal units, as disks are sold.
-
-    >>> size(999), size(25_000_000), size(8_000_000_000, point=",")
-    ('999 B', '25.0 MB', '8,0 GB')
-    """
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while count >= 1000 and len(units) > 1:
-        count /= 1000
-        units.pop(0)
-    return f"{count:.0f} B" if units[0] == "B" else f"{count:.1f} {units[0]}".replace(".", point)
 
 
 def age(moment: datetime, now: datetime) -> str:

@@ -82,10 +82,10 @@
     const silent = told.since.find((one) => one.place === place);
     if (silent) parts.push(`${box.dataset.since} ${instant(silent.ms)}`);
     if (register[place] !== null) {
-      const raw = multiplier === 1 ? "" : ` (${register[place]})`;
+      const raw = multiplier === 1 ? "" : ` (${number(register[place], 0)})`;
       parts.push(`${box.dataset.register} ${quantity(register[place])}${raw}`);
     }
-    if (messages[place] !== null) parts.push(`${box.dataset.messages} ${messages[place]}`);
+    if (messages[place] !== null) parts.push(`${box.dataset.messages} ${number(messages[place], 0)}`);
     else if (told.not_kept.includes(place)) parts.push(box.dataset.notKept);
     if (level[place] !== null) parts.push(`${number(level[place], 1)} dB`);
     for (const broke of told.breaks) if (broke.place === place) parts.push(...broke.kinds.map((kind) => box.dataset[kind]));

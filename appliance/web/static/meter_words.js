@@ -9,19 +9,20 @@ const MeterWords = ({ unit, multiplier, decimals }) => {
     return (ms) => written.format(ms);
   };
 
-  // Groups of three as the server writes them, and the point of the language.
-  const point = new Intl.NumberFormat(lang).format(1.5).includes(",") ? "," : ".";
-  const number = (value, digits) => {
-    const [whole, rest] = Math.abs(value).toFixed(digits).split(".");
-    const grouped = whole.length > 4 ? whole.replace(/\B(?=(\d{3})+$)/g, "\u202f") : whole;
-    return `${value < 0 ? "−" : ""}${grouped}${rest ? point + rest : ""}`;
+  // The minus is as wide as a plus, as the server writes it.
+  const writers = new Map();
+  const number = (value, most, least = most) => {
+    const key = `${most} ${least}`;
+    const known = writers.get(key) || new Intl.NumberFormat(lang, { minimumFractionDigits: least, maximumFractionDigits: most });
+    writers.set(key, known);
+    return known.format(value).replace(/^-(?=[0.,]+$)/, "").replace("-", "\u2212");
   };
   const digits = (value) => Math.min(6, Math.max(0, -Math.floor(Math.log10(Math.abs(value) || 1)) + 1));
 
   return {
     number,
     quantity: (counts) => `${number(counts * Number(multiplier), Number(decimals))} ${unit}`,
-    tick: (value) => number(value, digits(value)).replace(/([.,]\d*?)0+$/, "$1").replace(/[.,]$/, ""),
+    tick: (value) => number(value, digits(value), 0),
     hours: format(atHour),
     dayMonth: format({ day: "numeric", month: "short" }),
     monthYear: format({ month: "short", year: "numeric" }),

@@ -7,16 +7,17 @@ away for a month, is worth a look, and said to be. All is well only where every 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Literal
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.config import PAGE
 from appliance.errors import NotDelivered
 from appliance.model import ReceiverState
 from appliance.store.rows import StoreStatus
 from appliance.sync.sparing import IN_WORDS
-from appliance.web import zone
 from appliance.web.condition import LONGEST_SOURCE, Condition, condition, reached_by
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
@@ -85,7 +86,7 @@ class Card:
     used: int
     budget: int
     used_percent: int
-    since: str
+    since: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,7 @@ class Glance:
     tampered: int
     expected: int
     expected_heard: int
-    clock_day: str
-    clock_time: str
+    clock: datetime
     clock_state: State
     source: str
     off_s: float | None
@@ -192,7 +192,6 @@ def glance(request: web.Request, times: Times, open_steps: int = 0) -> Glance:
     unsure = times.doubt is not None
     silent = running and times.moment.utc_ms - lately_ms > QUIET_MS
     looks = _looks(how, receivers, silent=silent, delivery=_delivery(deeds, contacts))
-    local = times.now.astimezone(zone.here())
     return Glance(
         state="bad" if deeds or how.must_be_seen_to else "fair" if looks or open_steps else "good",
         condition=how,
@@ -206,8 +205,7 @@ def glance(request: web.Request, times: Times, open_steps: int = 0) -> Glance:
         tampered=sum(meter.tamper_changed_at is not None for meter in parts.store.ledger.meters),
         expected=len(assigned.meters),
         expected_heard=len(assigned.among(meter.key for meter in recent)),
-        clock_day=f"{local:%Y-%m-%d}",
-        clock_time=f"{local:%H:%M}{zone.offset(local)}",
+        clock=times.now.astimezone(zones.here()),
         clock_state="fair" if unsure else "good",
         source=times.moment.source,
         off_s=_off_s(times.moment.uncertainty_ms),
@@ -286,7 +284,7 @@ def _card(storage: StoreStatus | None, parts: Parts) -> Card | None:
         used=storage.bytes_used,
         budget=storage.bytes_budget,
         used_percent=min(100, round(100 * storage.bytes_used / storage.bytes_budget)) if storage.bytes_budget else 0,
-        since="" if oldest_ms is None else zone.written(parts.times.at_utc(oldest_ms), day_only=True),
+        since=None if oldest_ms is None else parts.times.at_utc(oldest_ms).astimezone(zones.here()).date(),
     )
 
 

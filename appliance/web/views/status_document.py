@@ -5,13 +5,13 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import __version__
+from appliance import __version__, zones
 from appliance.errors import StoreError
 from appliance.model import ReceiverState
 from appliance.store.asked import asked
 from appliance.store.reception import quarters
 from appliance.store.rows import QUARTER_MS, StoreStatus
-from appliance.web import table_file, zone
+from appliance.web import table_file
 from appliance.web.condition import DAY_MS, LONGEST_SOURCE
 from appliance.web.documents import document
 from appliance.web.frame.guard import everybody, readers
@@ -50,11 +50,11 @@ async def view(request: web.Request) -> web.Response:
             "history_trouble": how.history_trouble or how.room_trouble,
             "is_silent": now.silent,
             "clock": {
-                "time": times.now.astimezone(zone.here()).isoformat(timespec="milliseconds"),
+                "time": times.now.astimezone(zones.here()).isoformat(timespec="milliseconds"),
                 "is_estimate": times.doubt is not None,
                 "source": times.moment.source,
                 "uncertainty_ms": times.moment.uncertainty_ms,
-                "zone": zone.name(),
+                "zone": zones.name(),
             },
             "receivers": [_receiver(receiver) for receiver in parts.receivers()],
             "parts": {name: asdict(part) for name, part in parts.health().items()},

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from appliance import zones
 from appliance.store import queries
 from appliance.store.history import History
 from appliance.store.queries import MOST_INTERVALS, MOST_POINTS, Period
 from appliance.store.reception import Heard, receptions
 from appliance.store.rows import QUARTER_MS, MeterKey
-from appliance.web import zone
 from appliance.web.views.meter.one_meter import local
 
 Step = Literal["quarter", "day", "month"]
@@ -60,7 +60,7 @@ def periods(history: History, meter: MeterKey, span: Span) -> list[Period]:
         return queries.intervals(history, meter, span.from_ms, span.to_ms)
     first, last = local(span.from_ms).date(), local(span.to_ms - 1).date()
     ask = queries.days if span.step == "day" else queries.months
-    return ask(history, meter, first, last, zone.here())
+    return ask(history, meter, first, last, zones.here())
 
 
 def heard_in(history: History, meter: MeterKey, steps: Sequence[Period]) -> list[Heard | None]:

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.clock import EPOCH, Moment
 from appliance.store.ledger import Meter
 from appliance.store.rows import MeterKey
-from appliance.web import zone
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import doubt
 
@@ -17,10 +17,14 @@ PATH = "/{protocol:[a-z0-9+]{1,16}}/{meter:[1-9][0-9]{0,15}(-simulated)?}"
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A time in full: as machines read it, and in the site's zone; `is_unsure` where it may be off by a minute."""
+    """A time in full: as machines read it, and in the site's zone, told with or without `seconds`.
+
+    `is_unsure`: it may be off by a minute.
+    """
 
     iso: str
-    text: str
+    local: datetime
+    seconds: bool
     is_unsure: bool
 
 
@@ -40,7 +44,7 @@ def key_of(request: web.Request) -> MeterKey:
 def at_of(moment: Moment, *, seconds: bool = True) -> At:
     """The time of a moment."""
     time = EPOCH + timedelta(milliseconds=moment.utc_ms)
-    return At(time.isoformat(timespec="milliseconds"), zone.written(time, seconds=seconds), doubt(moment) is not None)
+    return At(time.isoformat(timespec="milliseconds"), local(moment.utc_ms), seconds, doubt(moment) is not None)
 
 
 def at_stamp(parts: Parts, stamp: int, *, seconds: bool = True) -> At:
@@ -56,4 +60,4 @@ def is_unsure(parts: Parts, utc_ms: int) -> bool:
 
 def local(utc_ms: int) -> datetime:
     """An instant in the site's zone."""
-    return (EPOCH + timedelta(milliseconds=utc_ms)).astimezone(zone.here())
+    return (EPOCH + timedelta(milliseconds=utc_ms)).astimezone(zones.here())

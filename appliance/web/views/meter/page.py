@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.errors import StoreError
 from appliance.store import queries
 from appliance.store.asked import asked
@@ -24,7 +25,6 @@ from appliance.store.readings import Kept, readings
 from appliance.store.reception import Heard, receptions
 from appliance.store.rows import BREAKS, Event, MeterKey, MeterRow
 from appliance.tamper import happened, meaning
-from appliance.web import zone
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
@@ -55,7 +55,7 @@ class Facts:
 class PeriodRow:
     """For _periods.html: a day or a month. `is_unsure`: when it began is an estimate."""
 
-    name: str
+    first: date
     used: Decimal | int | None
     register: int | None
     quantity: Decimal | None
@@ -67,7 +67,7 @@ class PeriodRow:
 class HeardRow:
     """For meter.html: how the meter was heard on a day."""
 
-    day: str
+    day: date
     heard: Heard
     level: str
     bar_percent: int
@@ -184,7 +184,7 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
     """The page of a meter, with what was refused if anything was."""
     parts, sparks = request.app[PARTS], request.app[SPARKS]
     times = parts.times
-    until = _day(request.query.get("until", ""), times.now.astimezone(zone.here()).date())
+    until = _day(request.query.get("until", ""), times.now.astimezone(zones.here()).date())
     lost, found = "", Found()
     try:
         found = await asked(parts.store, _look, meter.key, until, times.moment.utc_ms)
@@ -193,7 +193,7 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
     here = facts(parts, meter, sparks.of.get(meter.key))
     scale = here.row.scale
     first_ms = parts.store.clock.utc_ms(meter.first_at)
-    first_day, today = local(first_ms).date(), times.now.astimezone(zone.here()).date()
+    first_day, today = local(first_ms).date(), times.now.astimezone(zones.here()).date()
     before = until - timedelta(days=DAYS_SHOWN)
     key = meter.key
     shown = MeterPage(
@@ -204,13 +204,13 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
         now_text=times.of_day,
         cursor=f"{parts.edition}-{meter.revision}",
         first_ms=first_ms,
-        zone=zone.name(),
+        zone=zones.name(),
         lost=lost,
-        days=[period_row(parts, one, scale, "%Y-%m-%d") for one in reversed(found.days) if one.to_ms > first_ms],
+        days=[period_row(parts, one, scale) for one in reversed(found.days) if one.to_ms > first_ms],
         days_until=until.isoformat(),
         days_before=before.isoformat() if before >= first_day else "",
         days_after=min(today, until + timedelta(days=DAYS_SHOWN)).isoformat() if until < today else "",
-        months=[period_row(parts, one, scale, "%Y-%m") for one in reversed(found.months) if one.to_ms > first_ms],
+        months=[period_row(parts, one, scale) for one in reversed(found.months) if one.to_ms > first_ms],
         heard=[_heard_row(one) for one in reversed(found.heard) if one.to_ms > first_ms],
         breaks=[_break_row(parts, event) for event in found.breaks],
         phy_meaning=meaning(key.protocol, meter.commodity, "phy").words,
@@ -233,11 +233,11 @@ def facts(parts: Parts, meter: Meter, spark: Spark | None) -> Facts:
     return Facts(row, meter.endpoint_type, frequency_mhz, at_stamp(parts, meter.first_at, seconds=False))
 
 
-def period_row(parts: Parts, period: Period, scale: Scale, form: str) -> PeriodRow:
+def period_row(parts: Parts, period: Period, scale: Scale) -> PeriodRow:
     """A day or a month."""
     used = scale.quantity(period.used) if scale.multiplier is not None else period.used
     return PeriodRow(
-        local(period.from_ms).strftime(form),
+        local(period.from_ms).date(),
         used,
         period.register,
         scale.quantity(period.register),
@@ -273,13 +273,13 @@ def breaks_of(history: History, key: MeterKey, limit: int) -> list[Event]:
 def day_edges(until_ms: int, days: int) -> list[int]:
     """The midnights of the last days up to that of an instant, and the one after it."""
     last = local(until_ms).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    nights = [(last - timedelta(days=n)).replace(tzinfo=zone.here()) for n in range(days - 1, -2, -1)]
+    nights = [(last - timedelta(days=n)).replace(tzinfo=zones.here()) for n in range(days - 1, -2, -1)]
     return [round(night.timestamp() * 1000) for night in nights]
 
 
 def _look(history: History, key: MeterKey, until: date, now_ms: int) -> Found:
     return Found(
-        days=queries.days(history, key, until - timedelta(days=DAYS_SHOWN - 1), until, zone.here()),
+        days=queries.days(history, key, until - timedelta(days=DAYS_SHOWN - 1), until, zones.here()),
         months=periods(history, key, Span(now_ms - MONTHS_SHOWN * 30 * DAY_MS, now_ms, "month")),
         heard=receptions(history, key, day_edges(now_ms, WEEKS_HEARD)),
         breaks=breaks_of(history, key, MOST_BREAKS),
@@ -294,7 +294,7 @@ def _look(history: History, key: MeterKey, until: date, now_ms: int) -> Found:
 def _heard_row(heard: Heard) -> HeardRow:
     mean_db = heard.snr_mean_db
     percent = round(100 * min(1.0, max(0.0, (mean_db or 0.0) / meter_rows.FULL_BAR_DB)))
-    return HeardRow(local(heard.from_ms).strftime("%Y-%m-%d"), heard, meter_rows.level_of(mean_db), percent)
+    return HeardRow(local(heard.from_ms).date(), heard, meter_rows.level_of(mean_db), percent)
 
 
 def _break_row(parts: Parts, event: Event) -> BreakRow:

@@ -13,9 +13,10 @@ from itertools import islice
 
 from aiohttp import web
 
+from appliance.web.frame.cldr import count
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import language_of
-from appliance.web.frame.rendering import count, render
+from appliance.web.frame.rendering import render
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.streams import HEARTBEAT_S, stream
 from appliance.web.views.meters.page import MOST_ROWS, day_ago
@@ -87,7 +88,7 @@ class _Page:
             "listening": times.ago(parts.uptime_s).iso if full else None,
             "rows": render(PACKAGE, self._language, "_rows.html", Changed(rows)),
             "gone": gone,
-            "heard": count(len(ledger)),
+            "heard": count(len(ledger), self._language),
         }
         return f"id: {self._edition}-{revision}\nevent: update\ndata: {json.dumps(told)}\n\n".encode()
 

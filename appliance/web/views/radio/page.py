@@ -10,7 +10,6 @@ from aiohttp import web
 
 from appliance.errors import SourceUnavailable, StoreError, UsageError
 from appliance.radio.controls import Controls
-from appliance.web import zone
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
@@ -38,7 +37,7 @@ async def answer(request: web.Request, trouble: Trouble | None = None) -> web.Re
         SESSION in request,
         trouble,
         moment.utc_ms,
-        zone.written(parts.times.now, seconds=True),
+        parts.times.of_day,
     )
     return html(request, "radio.html", page, 422 if trouble else 200)
 

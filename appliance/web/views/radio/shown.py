@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from appliance import zones
 from appliance.config import Receiver
 from appliance.control.commands import LONGEST_CAPTURE_S
 from appliance.control.lines import Spectrum, Surveyed
 from appliance.model import REFUSALS, ReceiverState, Tuning
 from appliance.radio.captures import BUDGET_BYTES, Kept
 from appliance.radio.controls import SAMPLE_BYTES, Controls
-from appliance.web import zone
 from appliance.web.condition import LONGEST_SOURCE, reached_by
 from appliance.web.frame.rendering import span
 from appliance.web.times import Shown
@@ -136,7 +136,7 @@ class Capture:
 
     name: str
     meta: str
-    when: str
+    when: datetime
     center_mhz: float
     bytes: int
 
@@ -348,7 +348,7 @@ def _capture(kept: Kept) -> Capture:
     return Capture(
         name=kept.name,
         meta=kept.meta.name,
-        when=zone.written(when, seconds=True),
+        when=when.astimezone(zones.here()),
         center_mhz=int(center.partition("Hz")[0]) / 1e6,
         bytes=kept.bytes,
     )

@@ -7,9 +7,11 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from appliance import zones
 from appliance.clock import stamp
 from appliance.machine import Machine
 from appliance.machine.about import About, about
@@ -19,7 +21,6 @@ from appliance.machine.restart import can_restart
 from appliance.store.growth import growth_bytes_a_day
 from appliance.store.rows import StoreStatus
 from appliance.store.wear import Wear, wear
-from appliance.web import zone
 from appliance.web.frame.rendering import span
 from appliance.web.parts import Parts
 from appliance.web.times import Shown, Times
@@ -33,7 +34,7 @@ LONG_YEARS = 30
 FULL_PERCENT = 97
 MOST_DAYS = 30 * 365
 # Besides the zone of the site: those of Chile, and what is the same everywhere.
-ZONES = ("America/Santiago", "America/Punta_Arenas", "Pacific/Easter", "UTC")
+ZONES = ("America/Santiago", "America/Coyhaique", "America/Punta_Arenas", "Pacific/Easter", "UTC")
 PARTS_OF_PROGRAM = {
     "site": "Site",
     "store": "Storage",
@@ -87,7 +88,7 @@ class CardFacts:
 
     storage: StoreStatus | None
     used_percent: int
-    since: str
+    since: date | None
     days_left: int | None
     is_full: bool
     wear: Wear | None
@@ -105,8 +106,7 @@ class ClockFacts:
 
     now_ms: int
     stamp: int
-    day: str
-    time: str
+    local: datetime
     is_rough: bool
     zone: str
     zones: Sequence[str]
@@ -188,7 +188,7 @@ def card_facts(parts: Parts, known: Wear | None) -> CardFacts:
     return CardFacts(
         storage=storage,
         used_percent=percent,
-        since="" if oldest_ms is None else zone.written(parts.times.at_utc(oldest_ms), day_only=True),
+        since=None if oldest_ms is None else parts.times.at_utc(oldest_ms).astimezone(zones.here()).date(),
         days_left=min(round(left / pace), MOST_DAYS) if pace and storage else None,
         is_full=percent >= FULL_PERCENT,
         wear=known,
@@ -201,17 +201,15 @@ def card_facts(parts: Parts, known: Wear | None) -> CardFacts:
 def clock_facts(parts: Parts, times: Times) -> ClockFacts:
     """What time it is, and who says so."""
     clock, moment = parts.store.clock, times.moment
-    local = times.now.astimezone(zone.here())
     last_ms = max((fix.ms for fix in clock.fixes if fix.source == moment.source), default=None)
     uncertain_ms = moment.uncertainty_ms
     return ClockFacts(
         now_ms=moment.utc_ms,
         stamp=clock.now(),
-        day=f"{local:%Y-%m-%d}",
-        time=f"{local:%H:%M:%S}{zone.offset(local)}",
+        local=times.now.astimezone(zones.here()),
         is_rough=times.doubt is not None,
-        zone=zone.name(),
-        zones=tuple(dict.fromkeys((zone.name(), *ZONES))),
+        zone=zones.name(),
+        zones=tuple(dict.fromkeys((zones.name(), *filter(zones.is_known, ZONES)))),
         source=moment.source,
         off="" if uncertain_ms is None else span(uncertain_ms / 1000, up=True) if uncertain_ms >= 1000 else "1 s",
         state="good" if times.doubt is None else "fair",

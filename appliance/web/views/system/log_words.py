@@ -6,15 +6,17 @@ is not known is told by its name. What a program or a person said is told as it 
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from appliance import zones
 from appliance.store.accounts import CONSOLE
 from appliance.store.event_log import Logged
 from appliance.store.schema import PHRASES
-from appliance.web import zone
+from appliance.web.frame.cldr import MINUS, count, day, decimal
 from appliance.web.frame.language import catalogue
-from appliance.web.frame.rendering import count, day, span
+from appliance.web.frame.rendering import span
 from appliance.web.parts import PACKAGE
 from appliance.web.views.set_up.forms import LABELS
 
@@ -140,7 +142,7 @@ def tell(event: Logged, language: str) -> str:
     say = catalogue(PACKAGE, language).gettext
     sentence = KINDS.get(event.kind, UNKNOWN)
     if event.kind == "changed":
-        sentence = CHANGES.get(_plain(event.detail.get("what")), sentence)
+        sentence = CHANGES.get(_plain(event.detail.get("what"), language), sentence)
     return say(sentence) % _fields(event, say, language)
 
 
@@ -150,67 +152,68 @@ def group_of(kind: str) -> str:
 
 
 def _fields(event: Logged, say: Callable[[str], str], language: str) -> _Fields:
-    detail, point = event.detail, "," if language == "es" else "."
-    fields = _Fields({name: _plain(value) for name, value in detail.items() if _plain(value)})
-    fields["kind"] = _plain(event.kind)
+    detail = event.detail
+    told = {name: _plain(value, language) for name, value in detail.items()}
+    fields = _Fields({name: value for name, value in told.items() if value})
+    fields["kind"] = _plain(event.kind, language)
     fields |= {
         "address": say(fields["from"]) if fields["from"] == HERE else fields["from"],
         "who": say(CONSOLE) if fields["who"] == CONSOLE else fields["who"],
         "source": say(CONFIRMED.get(fields["source"], CONFIRMED["estimate"])),
         "copied": say(COPIED.get(fields["from"], DASH)),
         "left_out": say(LEFT_OUT.get(fields["left_out"], DASH)),
-        "off": _off(detail.get("uncertainty_ms"), say, point),
-        "moved": _times_moved(detail.get("moved_ms"), say, point),
-        "system_moved": _moved(detail.get("system_moved_ms"), point),
+        "off": _off(detail.get("uncertainty_ms"), say, language),
+        "moved": _times_moved(detail.get("moved_ms"), say, language),
+        "system_moved": _moved(detail.get("system_moved_ms"), language),
         "from": _day(detail.get("from_utc_ms"), language),
         "to": _day(detail.get("to_utc_ms"), language),
         "what": fields["what"].replace("_", " "),
         "part": _part(fields["part"], say),
         "keys": ", ".join(say(LABELS.get(key, key)).lower() for key in fields["keys"].split(", ")),
-        "center": _measure(detail.get("center_hz"), 1e-6, "MHz", point),
-        "gain": say(AUTOMATIC) if detail.get("gain_db") is None else _measure(detail.get("gain_db"), 1, "dB", point),
+        "center": _measure(detail.get("center_hz"), 1e-6, "MHz", language),
+        "gain": say(AUTOMATIC) if detail.get("gain_db") is None else _measure(detail.get("gain_db"), 1, "dB", language),
     }
     if (why := fields["why"]) in PHRASES:
         fields["why"] = say(why)
     fields["why"] = f"{fields['why'].rstrip('.')}."
     saved = detail.get("saved")
-    fields["saved"] = _plain(saved.get("reading")) if isinstance(saved, dict) else "0"
+    fields["saved"] = _plain(saved.get("reading"), language) if isinstance(saved, dict) else "0"
     for name in ("phy", "enc"):
         pair = detail.get(name)
         if isinstance(pair, list) and len(pair) == 2:
-            fields[name] = " → ".join(_plain(value) or DASH for value in pair)
+            fields[name] = " → ".join(_plain(value, language) or DASH for value in pair)
     return fields
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, language: str) -> str:
     """A value as text in one line, empty for one that is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     if isinstance(value, int):
-        return count(value) if abs(value) < 10**18 else DASH
+        return count(value, language) if abs(value) < 10**18 else DASH
     told = "".join(letter if letter.isprintable() else " " for letter in str(value)[:LONGEST])
     return " ".join(told.split())
 
 
-def _off(uncertainty_ms: Any, say: Callable[[str], str], point: str) -> str:
-    length = _length(uncertainty_ms, point)
+def _off(uncertainty_ms: Any, say: Callable[[str], str], language: str) -> str:
+    length = _length(uncertainty_ms, language)
     return say(UNBOUNDED) if length is None else say(OFF) % {"time": length}
 
 
-def _moved(ms: Any, point: str) -> str:
-    length = _length(abs(ms), point) if _is_number(ms) else None
-    return DASH if length is None else f"{'−' if ms < 0 else '+'}{length}"
+def _moved(ms: Any, language: str) -> str:
+    length = _length(abs(ms), language) if _is_number(ms) else None
+    return DASH if length is None else f"{MINUS if ms < 0 else '+'}{length}"
 
 
-def _times_moved(ms: Any, say: Callable[[str], str], point: str) -> str:
+def _times_moved(ms: Any, say: Callable[[str], str], language: str) -> str:
     """A sentence more, none where they moved by less than is told."""
-    return "" if _is_number(ms) and abs(ms) < 5 else f" {say(MOVED) % {'time': _moved(ms, point)}}"
+    return "" if _is_number(ms) and abs(ms) < 5 else f" {say(MOVED) % {'time': _moved(ms, language)}}"
 
 
-def _length(ms: Any, point: str) -> str | None:
+def _length(ms: Any, language: str) -> str | None:
     if not _is_number(ms):
         return None
-    return f"{ms / 1000:.2f} s".replace(".", point) if abs(ms) < 60_000 else span(ms / 1000)
+    return f"{decimal(ms / 1000, 2, language)} s" if abs(ms) < 60_000 else span(ms / 1000)
 
 
 def _part(part: str, say: Callable[[str], str]) -> str:
@@ -219,10 +222,11 @@ def _part(part: str, say: Callable[[str], str]) -> str:
     return say(PARTS.get(part, part))
 
 
-def _measure(value: Any, factor: float, unit: str, point: str) -> str:
+def _measure(value: Any, factor: float, unit: str, language: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST:
         return DASH
-    return f"{value * factor:.10g} {unit}".replace(".", point).replace("-", "−")
+    exact = Decimal(f"{value * factor:.10g}").normalize()
+    return f"{decimal(exact, max(0, -int(exact.as_tuple().exponent)), language)} {unit}"
 
 
 def _is_number(value: Any) -> bool:
@@ -232,4 +236,4 @@ def _is_number(value: Any) -> bool:
 def _day(utc_ms: Any, language: str) -> str:
     if not _is_number(utc_ms) or utc_ms < 0:
         return DASH
-    return day(zone.written(datetime.fromtimestamp(utc_ms / 1000, UTC), day_only=True), language)
+    return day(datetime.fromtimestamp(utc_ms / 1000, zones.here()), language)

@@ -15,7 +15,7 @@ from appliance.store.event_log import logged
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.language import catalogue, language_of
-from appliance.web.frame.rendering import MONTHS, html
+from appliance.web.frame.rendering import html
 from appliance.web.glances import GLANCES, Contacted
 from appliance.web.parts import PACKAGE, PARTS
 from appliance.web.times import Shown
@@ -40,7 +40,7 @@ OUTCOMES = ("taken", "agreed", "better", "contradicted", "too many")
 
 @dataclass(frozen=True, slots=True)
 class SystemPage:
-    """For system.html. `may_act`: somebody has logged in, and sees the log; `months` are their names.
+    """For system.html. `may_act`: somebody has logged in, and sees the log.
 
     `outcome` is what became of a time that was told, `clock_trouble` why it could not be taken, `typed` what was typed.
     """
@@ -53,7 +53,6 @@ class SystemPage:
     parts: Sequence[PartRow]
     card: CardFacts
     clock: ClockFacts
-    months: str
     source_words: str
     contacts: Sequence[Contacted]
     has_gate: bool
@@ -93,7 +92,6 @@ async def page(
             parts=part_rows(parts, catalogue(PACKAGE, language).gettext, language),
             card=card_facts(parts, found.wear),
             clock=clock,
-            months=" ".join(MONTHS[language]),
             source_words=SOURCES.get(clock.source, SOURCES["estimate"]),
             contacts=glances.contacts(times),
             has_gate=parts.gate is not None,
