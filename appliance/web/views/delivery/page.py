@@ -103,7 +103,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     about = About(parts.site_name, __version__)
     try:
         identity = await parts.sealing.of(lambda outbox: outbox.identity.appliance)
-        name = f"meter-appliance-{identity[:8]}-{parts.times.now:%Y%m%d-%H%M}.tar"
+        name = f"meter-appliance-{identity[:8]}-{parts.times.now:%Y%m%d-%H%MZ}.tar"
         async with aclosing(parcel(parts.sealing, about)) as pieces:
             on_begin = partial(_note, request, "batches_downloaded")
             return await sent(request, pieces, name, "application/x-tar", on_begin)

@@ -61,7 +61,7 @@ async def _sent(request: web.Request, secret: str) -> web.StreamResponse:
     def on_begin() -> None:
         parts.store.record("changed", {"who": who, "what": "backup_downloaded"})
 
-    name = f"{as_file_name(parts.site_name)}-{parts.times.now:%Y-%m-%d-%H%M}.backup"
+    name = f"{as_file_name(parts.site_name)}-{parts.times.now:%Y-%m-%d-%H%MZ}.backup"
     async with aclosing(in_a_thread(making.pieces())) as pieces:
         response = await sent(request, pieces, name, KIND, on_begin)
     for segment in making.damaged:

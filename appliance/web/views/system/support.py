@@ -29,6 +29,6 @@ async def download(request: web.Request) -> web.Response:
         made = f"{parts.times.now:%Y-%m-%d %H:%M} UTC"
         content = await asyncio.to_thread(bundle, found, known.proofs, known.words, made)
     parts.store.record("changed", {"who": request[SESSION].name, "what": "support_downloaded"})
-    name = f"{as_file_name(parts.site_name)}-{parts.times.now:%Y-%m-%d-%H%M}-support.zip"
+    name = f"{as_file_name(parts.site_name)}-{parts.times.now:%Y-%m-%d-%H%MZ}-support.zip"
     headers = {"Content-Disposition": attachment(name), "Cache-Control": "no-store"}
     return web.Response(body=content, content_type="application/zip", headers=headers)
