@@ -21,7 +21,7 @@ from appliance.store.ledger import Meter
 from appliance.store.multiplier import dial
 from appliance.store.rows import MeterKey
 from appliance.web.site import serving
-from appliance.web.views.find.dial import understood
+from appliance.web.typed import reading
 from appliance.web.views.find.load import LEAST_W, MOST_W, power_of
 from tests.machine import FREE, Machine
 from tests.web.conftest import TEN_YEARS_MS, Site, served
@@ -254,7 +254,7 @@ async def test_a_dial(street: Site) -> None:
     assert "This one fits" in text
     assert f'href="/find/scm/{ID + 3 * 131}"' in text
     assert f'href="/meters/scm/{ID + 3 * 131}"' in text
-    assert f"{register} × 0.01" in text
+    assert f"{register:,} × 0.01" in text
     spanish = await page(street, f"/find/dial?shown=0{shown.replace('.', ',')}%20kWh&lang=es")
     assert "× 0,01" in spanish
     assert "Este calza" in spanish
@@ -425,10 +425,13 @@ async def test_a_load_while_the_clock_is_set(tmp_path: Path) -> None:
         assert "This one stands out" in text
 
 
-@given(st.text(alphabet="0123456789.,  kKwWhm³3-eé\n\x00", max_size=60) | st.text(max_size=60))
-def test_whatever_is_typed_of_a_dial_is_understood_or_refused(typed: str) -> None:
+@given(
+    st.text(alphabet="0123456789.,  kKwWhm³3-eé\n\x00", max_size=60) | st.text(max_size=60),
+    st.sampled_from(["en", "es"]),
+)
+def test_whatever_is_typed_of_a_dial_is_understood_or_refused(typed: str, language: str) -> None:
     try:
-        digits, unit = understood(typed)
+        digits, unit = reading(typed, language)
     except InputError:
         return
     assert dial(digits).unit == 10 ** (6 - len(digits.partition(".")[2]))

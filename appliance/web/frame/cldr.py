@@ -40,9 +40,20 @@ def decimal(value: float | Decimal, digits: int, language: str, *, grouped: bool
     >>> decimal(Decimal("-1234567.895"), 2, "es"), decimal(0.25, 1, "en"), decimal(-0.04, 1, "en")
     ('−1.234.567,90', '0.3', '0.0')
     """
-    rounded = _ROUNDING.quantize(Decimal(value), _unit(digits))
+    # Of a binary number what is rounded is what it reads as, so that 1.005 is 1.01, as `Intl` has it.
+    exact = value if isinstance(value, Decimal) else Decimal(str(value))
+    rounded = _ROUNDING.quantize(exact, _unit(digits))
     grouped = grouped and abs(rounded) >= _LEAST_GROUPED[language]
     return (f"{rounded:z,f}" if grouped else f"{rounded:zf}").translate(_marks(language))
+
+
+def pointed(digits: str | Decimal, language: str) -> str:
+    """Digits as they are, such as those on a dial, with the language's mark before the decimals.
+
+    >>> pointed("012345.6", "es"), pointed("012345,6", "en"), pointed(Decimal("0.01"), "es")
+    ('012345,6', '012345.6', '0,01')
+    """
+    return str(digits).replace(",", ".").replace(".", _marks(language)[ord(".")])
 
 
 def size(count: float, language: str) -> str:

@@ -72,7 +72,7 @@ def environment(package: str, language: str) -> jinja2.Environment:
         "sentence": sentence,
         "clock": cldr.clock,
     }
-    for write in (cldr.count, cldr.decimal, cldr.size, cldr.day, cldr.month, cldr.moment):
+    for write in (cldr.count, cldr.decimal, cldr.pointed, cldr.size, cldr.day, cldr.month, cldr.moment):
         env.filters[write.__name__] = partial(write, language=language)
     env.globals |= {"static": partial(address, package), "language": language}
     env.globals |= {"zone": zones.name, "zone_minutes": zones.minutes_ahead}

@@ -4,7 +4,6 @@ What a fit is worth is told as it is for a comparison (`store/multiplier.py`): b
 uncertain. A meter that fits by the multiplier that it is known by comes first, one that does not comes last.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,15 +18,15 @@ from appliance.store.finding import Fits, by_dial
 from appliance.store.multiplier import ONE, SURES, Compared, Sure, dial, work_out
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
+from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
 from appliance.web.quantities import Scale
 from appliance.web.times import Times
+from appliance.web.typed import LONGEST_READING, Either, reading
 from appliance.web.views.meters.rows import MeterRow, meter_row, name_of
 
-LONGEST_TYPED = 40
 MOST_SHOWN = 12
-_TYPED = re.compile(r"\s*([0-9][0-9\s.,]*?)\s*(kwh|m3|m³)?\s*", re.IGNORECASE)
 _MEASURED: dict[str, tuple[Commodity, ...]] = {"kwh": ("electric", "unknown"), "m": ("gas", "water", "unknown")}
 
 
@@ -52,12 +51,13 @@ class Candidate:
 class DialPage:
     """For find_dial.html. `digits` are what was `typed` as it is understood, with so many `decimals`, "" for nothing.
 
-    `trouble` is "dial" for what is no reading of one, "store" when the history gives no answer, for the reason `told`.
-    `more` fit, too. `alike`: several fit equally well.
+    `trouble` is "dial" for what is no reading of one, "either" for what may be two, "store" when the history gives no
+    answer, for the reason `told`. `more` fit, too. `alike`: several fit equally well.
     """
 
     trouble: str
     told: str
+    either: Either | None
     typed: str
     commodity: str
     commodities: Sequence[str]
@@ -74,20 +74,22 @@ class DialPage:
 @readers
 async def view(request: web.Request) -> web.Response:
     """The page, with an answer if something was typed."""
-    typed = request.query.get("shown", "")[: LONGEST_TYPED + 1]
+    typed = request.query.get("shown", "")[: LONGEST_READING + 1]
     commodity = request.query.get("commodity", "")
     commodity = commodity if commodity in COMMODITIES else ""
     parts = request.app[PARTS]
-    trouble, told, digits = "", "", ""
+    trouble, told, digits, either = "", "", "", None
     found: list[Candidate] = []
     if "shown" in request.query:
         try:
-            digits, unit = understood(typed)
+            digits, unit = reading(typed, language_of(request))
             measured = _MEASURED.get(unit, COMMODITIES)
             wanted = [one for one in measured if commodity in ("", one)]
             registers = {meter.key: meter.consumption for meter in parts.store.ledger.meters}
             fits = await asked(parts.store, by_dial, digits, registers, wanted)
             found = _candidates(parts, digits, fits)
+        except Either as fault:
+            trouble, either = "either", fault
         except InputError:
             trouble = "dial"
         except StoreError as fault:
@@ -96,6 +98,7 @@ async def view(request: web.Request) -> web.Response:
     page = DialPage(
         trouble=trouble,
         told=told,
+        either=either,
         typed=typed,
         commodity=commodity,
         commodities=COMMODITIES[:3],
@@ -108,27 +111,7 @@ async def view(request: web.Request) -> web.Response:
         now_ms=times.moment.utc_ms,
         now_text=times.of_day,
     )
-    return html(request, "find_dial.html", page, {"": 200, "dial": 422}.get(trouble, 503))
-
-
-def understood(typed: str) -> tuple[str, str]:
-    """What was typed of a dial, with a point, and the unit: "kwh", "m" or "". Raises InputError.
-
-    Of points and commas the last one is the decimal's, unless it comes twice.
-
-    >>> understood("012 345,6 kWh"), understood("12.345,6"), understood("1,234,567 m³"), understood("00012.345")
-    (('012345.6', 'kwh'), ('12345.6', ''), ('1234567', 'm'), ('00012.345', ''))
-    """
-    if len(typed) > LONGEST_TYPED or (match := _TYPED.fullmatch(typed)) is None:
-        raise InputError("that is no reading of a dial", "Type all of its digits as they stand there.")
-    number = re.sub(r"\s", "", match[1])
-    last = max(number.rfind("."), number.rfind(","))
-    if last >= 0 and number.count(number[last]) == 1:
-        digits = re.sub("[.,]", "", number[:last]) + "." + number[last + 1 :]
-    else:
-        digits = re.sub("[.,]", "", number)
-    dial(digits)
-    return digits.rstrip("."), (match[2] or "").lower().rstrip("3³")
+    return html(request, "find_dial.html", page, {"": 200, "dial": 422, "either": 422}.get(trouble, 503))
 
 
 def _candidates(parts: Parts, digits: str, found: Sequence[Fits]) -> list[Candidate]:

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -21,6 +22,7 @@ from appliance.web.frame.rendering import html, render, span
 from appliance.web.middle import keep_up
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.times import Shown
+from appliance.web.typed import typed as number_typed
 from appliance.web.views.meters.rows import MeterRow, meter_row, name_of
 from appliance.web.views.meters.sparks import SPARKS, Sparks
 
@@ -34,7 +36,7 @@ AFTER_MS = UPDATE_MS + 60_000
 EVERY_S = 10.0
 CLEAR, FAINT = 3.0, 1.5
 MOST_SHOWN = 10
-_POWER = re.compile(r"\s*([0-9]{1,6}(?:[.,][0-9]{1,3})?)\s*(k?)w?\s*", re.IGNORECASE)
+_POWER = re.compile(r"\s*([0-9][0-9.,]*)\s*(k?)w?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,16 @@ async def events(request: web.Request) -> web.StreamResponse:
 def power_of(typed: str) -> int | None:
     """A power in W, as it is typed; None for what is none, or too small or too large to be of use.
 
-    >>> power_of("2000"), power_of(" 2,2 kW"), power_of("1500w"), power_of("5"), power_of("-3"), power_of("")
-    (2000, 2200, 1500, None, None, None)
+    Nobody tells thousandths of a watt, so that three digits after a mark are thousands; of a kilowatt they are watts.
+
+    >>> [power_of(typed) for typed in ("2000", " 2,2 kW", "1500w", "1.500", "22,000 W", "2.200 kW", "5", "-3", "")]
+    [2000, 2200, 1500, 1500, 22000, 2200, None, None, None]
     """
-    if (match := _POWER.fullmatch(typed)) is None:
+    match = _POWER.fullmatch(typed)
+    found = number_typed(match[1]) if match else None
+    if match is None or found is None:
         return None
-    power_w = float(match[1].replace(",", ".")) * (1000 if match[2] else 1)
+    power_w = Decimal(found.digits) * (1000 if match[2] or found.is_either else 1)
     return round(power_w) if LEAST_W <= power_w <= MOST_W else None
 
 

@@ -5,11 +5,12 @@ from aiohttp import web
 from appliance.errors import ApplianceError, InputError, StoreError
 from appliance.store import dials, notes
 from appliance.store.ledger import Meter
-from appliance.store.multiplier import dial
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
+from appliance.web.frame.language import language_of
 from appliance.web.parts import PARTS
+from appliance.web.typed import Either, reading
 from appliance.web.views.meter.one_meter import meter_of
 from appliance.web.views.meter.page import Trouble, page
 from appliance.web.views.meters.rows import name_of
@@ -46,11 +47,13 @@ async def compare(request: web.Request) -> web.Response:
     """Compare the register with what its dial shows."""
     meter, typed = meter_of(request), (await form(request)).get("shown", "")
     try:
-        dial(typed)
+        shown, _ = reading(typed, language_of(request))
+    except Either as fault:
+        return await page(request, meter, Trouble("dial", typed=typed, either=fault))
     except InputError:
         return await page(request, meter, Trouble("dial", typed=typed))
     try:
-        await dials.compare(request.app[PARTS].store, meter.key, request[SESSION].name, typed)
+        await dials.compare(request.app[PARTS].store, meter.key, request[SESSION].name, shown)
     except (InputError, StoreError) as fault:
         return await page(request, meter, _trouble("dial", fault, typed))
     return _back(meter, "dial")

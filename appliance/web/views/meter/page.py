@@ -30,6 +30,7 @@ from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS, Parts
 from appliance.web.quantities import Scale
+from appliance.web.typed import Either
 from appliance.web.views.meter.consumption import DAY_MS, Span, periods
 from appliance.web.views.meter.one_meter import At, at_of, at_stamp, is_unsure, key_of, local
 from appliance.web.views.meter.unheard import unheard
@@ -115,7 +116,7 @@ class Said:
 class Trouble:
     """What was refused: in `part` "note" or "dial", as "dial" for what is none, else in `words`; and what was typed.
 
-    `is_card`: the card did not take it, for the reason that the words say.
+    `is_card`: the card did not take it, for the reason that the words say; `either`: it may be read in two ways.
     """
 
     part: str = ""
@@ -123,6 +124,7 @@ class Trouble:
     hint: str = ""
     typed: str = ""
     is_card: bool = False
+    either: Either | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
 from appliance.web.frame.rendering import html
+from appliance.web.typed import number
 from appliance.web.views.radio.one_radio import (
     Trouble,
     address_of,
     back,
     controls_of,
     note,
-    number,
     receiver_of,
     refusal,
 )

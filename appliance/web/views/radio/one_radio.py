@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from urllib.parse import quote
 
 from aiohttp import web
@@ -21,8 +20,6 @@ RECORDING = "A recording is being made. Wait until it is done, or stop it first.
 SURVEYING = "A survey is under way. Wait until it is done, or stop it first."
 REFUSED = "The radio did not take it."
 PHRASES = (FOREIGN, NOT_NOW, RECORDING, SURVEYING, REFUSED)
-
-LONGEST_NUMBER = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +92,3 @@ def refusal(part: str, fault: ApplianceError, typed: Mapping[str, str]) -> Troub
     if isinstance(fault, SourceUnavailable):
         return Trouble(part, NOT_NOW, typed=typed)
     return Trouble(part, REFUSED, told=f"{fault}. {fault.hint}", typed=typed)
-
-
-def number(text: str) -> Decimal | None:
-    """The number that somebody typed, with a point or a comma; None for what is none.
-
-    >>> [number(text) for text in ("912,6", " −3 ", "1e9", "", "nan", "1.2.3")]
-    [Decimal('912.6'), Decimal('-3'), None, None, None, None]
-    """
-    plain = text.strip().replace(",", ".").replace("−", "-")
-    if len(plain) > LONGEST_NUMBER or not plain.isascii() or "e" in plain.lower():
-        return None
-    try:
-        value = Decimal(plain)
-    except InvalidOperation:
-        return None
-    return value if value.is_finite() else None

@@ -12,8 +12,9 @@ from appliance.web import table_file
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only, readers
 from appliance.web.openapi.tables import SURVEYED, columns
+from appliance.web.typed import number
 from appliance.web.views.radio.board import BOARD
-from appliance.web.views.radio.one_radio import Trouble, controls_of, note, number, receiver_of
+from appliance.web.views.radio.one_radio import Trouble, controls_of, note, receiver_of
 from appliance.web.views.radio.page import answer, ask
 from appliance.web.views.radio.shown import LIMITS
 from appliance.web.views.radio.tuning import CENTER, MEGA

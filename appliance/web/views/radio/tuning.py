@@ -15,8 +15,9 @@ from appliance.store.accounts import TECHNICIAN
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
+from appliance.web.typed import number
 from appliance.web.views.radio.board import BOARD
-from appliance.web.views.radio.one_radio import Trouble, note, number, receiver_of
+from appliance.web.views.radio.one_radio import Trouble, note, receiver_of
 from appliance.web.views.radio.page import answer, ask
 from appliance.web.views.radio.shown import LIMITS
 

@@ -11,7 +11,7 @@ from typing import Any
 from appliance.config import TABLES, Draft
 from appliance.lasting import CERTIFICATE, SOURCE, Entry
 from appliance.settings import settings_of
-from appliance.web.views.radio.one_radio import number
+from appliance.web.typed import number
 from appliance.web.views.radio.shown import LIMITS
 from appliance.web.views.radio.tuning import CENTER, GAIN, PPM
 from appliance.zones import REGIONS
