@@ -40,9 +40,17 @@ async def _fits(tab: "Tab", width: int) -> None:
     await tab.page.set_viewport_size({"width": width, "height": 844})
     await tab.page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
     text_px = await tab.page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)")
-    assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width, (width, text_px)
-    assert await tab.page.evaluate(TOUCHING) == [], (width, text_px)
+    for found in (await tab.page.evaluate(WIDER), await tab.page.evaluate(TOUCHING)):
+        assert found == [], f"{tab.page.url} at {width} px, text of {text_px} px: {found}"
 
+
+WIDER = """() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth <= clientWidth) return [];
+  const wider = (element) => element.getBoundingClientRect().right > clientWidth;
+  const elements = [...document.body.querySelectorAll("*")].filter(wider);
+  return [scrollWidth, ...elements.map((element) => element.outerHTML.slice(0, 120))];
+}"""
 
 # Texts of two blocks beside each other with less than two pixels between them; of a line its middle half counts.
 TOUCHING = """() => {
@@ -50,7 +58,8 @@ TOUCHING = """() => {
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode, element = node.parentElement;
-    if (!node.nodeValue.trim() || !element.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true })) continue;
+    const isSeen = element.checkVisibility({ contentVisibilityAuto: true, visibilityProperty: true });
+    if (!isSeen || !node.nodeValue.trim()) continue;
     if (element.closest(".hidden, .skip, option, textarea, title")) continue;
     let block = element, floats = false;
     while (getComputedStyle(block).display.startsWith("inline")) block = block.parentElement;
@@ -61,7 +70,9 @@ TOUCHING = """() => {
     if (floats) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
+    const box = getComputedStyle(block).overflow === "visible" ? { bottom: Infinity } : block.getBoundingClientRect();
     for (const { left, right, top, bottom } of range.getClientRects()) {
+      if (top >= box.bottom) continue;
       const quarter = (bottom - top) / 4;
       const words = node.nodeValue.trim().slice(0, 30);
       if (right - left > 1) texts.push({ block, words, left, right, top: top + quarter, bottom: bottom - quarter });
