@@ -192,7 +192,7 @@ async def test_notes_are_added_and_removed_by_who_wrote_them(kept: Site) -> None
     assert number
     assert 'name="number"' not in others
     refused, page = await post(kept, f"{METER}/notes/remove", {"number": number}, bea)
-    assert (refused.status, "somebody else" in page) == (409, True)
+    assert (refused.status, "somebody else" in page) == (422, True)
     assert (await post(kept, f"{METER}/notes/remove", {"number": number}, ana))[0].status == 303
     assert "The dog bites." not in await page_of(kept, ana)
     assert (await post(kept, f"{METER}/notes/remove", {"number": "x"}, ana))[0].status == 400
@@ -200,7 +200,7 @@ async def test_notes_are_added_and_removed_by_who_wrote_them(kept: Site) -> None
 
 async def test_a_note_that_is_refused_is_not_lost(kept: Site) -> None:
     answer, page = await post(kept, f"{METER}/notes", {"text": "x" * 501}, kept.logs_in())
-    assert answer.status == 409
+    assert answer.status == 422
     assert "more than 500 characters" in page
     assert "x" * 501 in page
 
@@ -219,7 +219,7 @@ async def test_nothing_is_done_without_a_log_in_or_from_elsewhere(kept: Site) ->
 )
 async def test_what_is_no_dial_is_refused(kept: Site, shown: str, words: str) -> None:
     answer, page = await post(kept, f"{METER}/dial", {"shown": shown}, kept.logs_in())
-    assert answer.status == 409
+    assert answer.status == 422
     assert "That is no reading of a dial." in page
     assert "<script>alert" not in page
 
@@ -293,6 +293,6 @@ async def test_what_is_refused_is_said_in_the_language_of_the_page(kept: Site, m
     assert "La nota está vacía." in page
     monkeypatch.setattr(notes, "add_note", full)
     answer, page = await post(kept, f"{METER}/notes?lang=es", {"text": "Muerde el perro."}, cookies)
-    assert answer.status == 409
+    assert answer.status == 503
     assert "La tarjeta no lo recibe ahora." in page
     assert "Muerde el perro." in page

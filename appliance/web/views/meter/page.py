@@ -225,7 +225,7 @@ async def page(request: web.Request, meter: Meter, trouble: Trouble | None = Non
         comparisons=[Said(at_stamp(parts, one.at, seconds=False), one) for one in found.comparisons],
         trouble=trouble or Trouble(),
     )
-    return html(request, "meter.html", shown, 409 if trouble else 200)
+    return html(request, "meter.html", shown, (503 if trouble.is_card else 422) if trouble else 200)
 
 
 def facts(parts: Parts, meter: Meter, spark: Spark | None) -> Facts:
