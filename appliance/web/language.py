@@ -1,6 +1,16 @@
 """Texts that reach the technician's pages by way of a variable; the others stand in the templates."""
 
-from appliance.errors import NotDelivered, StoreError
+from appliance.errors import (
+    AlreadyRunning,
+    ConfigError,
+    NotDelivered,
+    SourceError,
+    SourceHung,
+    SourceLost,
+    SourceUnavailable,
+    StoreError,
+    StoreTooNew,
+)
 from appliance.model import REFUSALS
 from appliance.store import dials, notes
 from appliance.store.retention import FULL, OVER
@@ -21,6 +31,12 @@ from appliance.web.views.set_up import forms as set_up_forms
 from appliance.web.views.system import facts as system_facts
 from appliance.web.views.system import log_words
 from appliance.web.views.system.keeping import TROUBLES
+
+# What makes a part of the program fail; the page tells each one's hint.
+FAULTS = (
+    *(ConfigError, SourceError, SourceUnavailable, SourceLost, SourceHung),
+    *(StoreError, StoreTooNew, AlreadyRunning, NotDelivered),
+)
 
 DYNAMIC = (
     *(words for trouble in TROUBLES.values() for words in trouble),
@@ -46,5 +62,6 @@ DYNAMIC = (
     *system_facts.DYNAMIC,
     *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
     *CAUSES,
-    *(NotDelivered.hint, StoreError.hint),
+    "a restored backup is not in its place yet",
+    *(fault.hint for fault in FAULTS),
 )
