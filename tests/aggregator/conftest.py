@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.aggregator.database import Database, migrate
+from appliance.cli import main
 from tests.aggregator.postgresql import Server, Unavailable, running
 
 TEMPLATE = "migrated"
@@ -58,3 +59,11 @@ async def server_database(server: Server) -> AsyncIterator[Database]:
     made = Database(await asyncio.to_thread(server.new_database, TEMPLATE))
     yield made
     await made.close()
+
+
+@pytest.fixture
+def centre(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """An aggregator's directory, made ready."""
+    assert main(["aggregator", "init", str(tmp_path / "centre")]) == 0
+    capsys.readouterr()
+    return tmp_path / "centre"

@@ -9,10 +9,8 @@ import pytest
 from appliance.aggregator.keys import open_key
 from appliance.sync.envelope import RECEIPT, key_id, opened, read
 from appliance.sync.receipt import unpack_receipt
+from tests.aggregator.centre import call, in_database
 from tests.aggregator.street import Sender
-from tests.aggregator.test_commands import call, centre, in_database
-
-__all__ = ["centre"]
 
 
 def packed(path: Path, files: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> Path:
