@@ -80,8 +80,9 @@ def environment(package: str, language: str) -> jinja2.Environment:
 
 
 def prepare(package: str) -> None:
-    """Compile all templates of a site, which takes some tenths of a second."""
+    """Compile all templates of a site and read its languages, which takes some tenths of a second."""
     for language in LANGUAGES:
+        cldr.prepare(language)
         templates = environment(package, language)
         for name in templates.list_templates(extensions=["html"]):
             templates.get_template(name)
