@@ -6,8 +6,9 @@ An appliance enrols with a statement signed by its first key, from which its ide
 its claim code, too: an operator who is told the code by whoever stands beside the appliance can check it. A token is
 made beforehand and goes with the card; it approves one appliance, once.
 
-A later key comes with the word of the one before it. Older keys stay good until they are revoked: an outbox or a stick
-may still hold what was signed with them.
+A later key comes with the word of one before it. Older keys stay good until they are revoked: an outbox or a stick may
+still hold what was signed with them. So several may follow the same one: those of machines on which a backup was
+restored. None of these gets in another's way, for a restored machine draws the number of its epoch.
 """
 
 import base64
@@ -121,13 +122,20 @@ class Appliances:
 
         async def take_in(connection: AsyncConnection) -> None:
             question = (
-                select(appliance, appliance_key.c.public_key, appliance_key.c.revoked_utc_ms.label("key_revoked"))
+                select(
+                    appliance,
+                    appliance_key.c.epoch,
+                    appliance_key.c.public_key,
+                    appliance_key.c.revoked_utc_ms.label("key_revoked"),
+                )
                 .join(appliance_key, appliance_key.c.appliance_id == appliance.c.appliance_id)
-                .where(appliance.c.identity == str(statement["appliance"]), appliance_key.c.epoch == epoch - 1)
+                .where(appliance.c.identity == str(statement["appliance"]), appliance_key.c.key_id == envelope.key_id)
             )
             before = (await connection.execute(question)).first()
             if before is None:
                 raise Refused("unknown_key", "the key before it is not known")
+            if epoch <= before.epoch:
+                raise Refused("bad_content", f"epoch {epoch} does not come after {before.epoch}")
             signer = Ed25519PublicKey.from_public_bytes(before.public_key)
             opened(envelope, ROTATION, {key_id(signer): signer})
             if before.state == REVOKED or before.key_revoked is not None:

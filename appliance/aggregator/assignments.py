@@ -16,6 +16,7 @@ from appliance.aggregator import audit
 from appliance.aggregator.appliances import APPROVED, REVOKED
 from appliance.aggregator.chains import refuse_unless_believed
 from appliance.aggregator.database import Database
+from appliance.aggregator.fleet import with_last_batch
 from appliance.aggregator.keys import Keys
 from appliance.aggregator.schema import appliance, appliance_key, assignment, assignment_list, batch
 from appliance.assignment import Assignment, listed
@@ -100,8 +101,8 @@ class AssignmentLists:
             known = await _find(connection, identity)
             this = assignment_list.c.appliance_id == known.appliance_id
             assigned = await connection.scalar(select(assignment_list.c.version).where(this))
-            last = select(batch.c.assignments).where(batch.c.appliance_id == known.appliance_id)
-            told = await connection.scalar(last.order_by(batch.c.epoch.desc(), batch.c.sequence.desc()).limit(1))
+            last = with_last_batch(select(batch.c.assignments, appliance.c.appliance_id))
+            told = await connection.scalar(last.where(appliance.c.appliance_id == known.appliance_id))
             return assigned or 0, told or 0
 
     async def line(self, identity: str) -> bytes | None:

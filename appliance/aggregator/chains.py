@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.appliances import APPROVED, REVOKED
 from appliance.aggregator.database import Database
+from appliance.aggregator.keys import followed
 from appliance.aggregator.schema import appliance, appliance_key, batch, chain, given_up, waiting_batch
 from appliance.errors import UsageError
 from appliance.sync.batch import NO_BATCH, Batch
@@ -118,8 +119,8 @@ class Chains:
         if told.sequence == 1 and told.epoch > 1:
             if told.previous == NO_BATCH or (epoch is not None and epoch < told.epoch):
                 return 0
-            earlier = max((known for known in self._tips if known < told.epoch), default=None)
-            if epoch is None and earlier is not None:
+            if epoch is None:
+                earlier = (await followed(self._connection, self._appliance_id))[told.epoch]
                 return Missing(earlier, self._tips[earlier].sequence + 1)
         if epoch is not None or told.previous == NO_BATCH:
             raise Refused("fork", f"batch {told.epoch}-{told.sequence} follows another one than the last")

@@ -1,8 +1,8 @@
 """What a batch holds, into the tables: meters, boots, readings, receptions, events; and the times of rows of before.
 
-A row is told a second time when an appliance begins a new epoch from an older backup. It is kept once. What lies above
-the highest millisecond that was told of its boot cannot have been told before, and goes in without asking; that is
-nearly all.
+A row is told a second time when an appliance begins a new epoch from an older backup. It is kept once, and if a
+reading or an event says something else than before, that is told. What lies above the highest millisecond that was told
+of its boot cannot have been told before, and goes in without asking; that is nearly all.
 """
 
 import json
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.database import Database
+from appliance.aggregator.keys import lineage
 from appliance.aggregator.schema import NO_METER, boot, event, meter, reading, reception
 from appliance.aggregator.timing import restated_at, span_count, span_parameters, spans, times
 from appliance.sync.batch import LIMIT, Batch, Happened, Knot, Meter, Part, Restated
@@ -57,7 +58,11 @@ def check(batch: Batch) -> None:
 
 
 class Content:
-    """Stores the content of one appliance's batch within the transaction of `connection`, which holds its lock."""
+    """Stores the content of one appliance's batch within the transaction of `connection`, which holds its lock.
+
+    `otherwise` counts readings and events that are not what was told before of the same moment; what was told first
+    stands.
+    """
 
     def __init__(self, database: Database, connection: AsyncConnection, appliance_id: int, epoch: int) -> None:
         self._database = database
@@ -65,6 +70,7 @@ class Content:
         self._appliance_id = appliance_id
         self._epoch = epoch
         self._boots: list[dict[str, Any]] = []
+        self.otherwise = 0
 
     async def store(self, batch: Batch) -> Counts:
         """Store all of it; what is told better of earlier boots comes first."""
@@ -142,7 +148,7 @@ class Content:
         """Store the rows of a part."""
         of = await self._boot(part)
         clock = CALENDAR_CLOCK if part.boot == CALENDAR else part.clock
-        of |= {"epoch": self._epoch, "clock": _written(clock)}
+        of |= {"epoch": min(of["epoch"], self._epoch), "clock": _written(clock)}
         place = (self._appliance_id, of["boot_id"])
         told, heard, events = part.readings, part.receptions, part.events
         readings: Rows = [
@@ -176,34 +182,43 @@ class Content:
         highest = of[f"{table.name}_ms"]
         doubtful = [row for row in rows if row[MS] <= highest]
         if doubtful or table is event:
-            there = await self._there(table, doubtful, of) if doubtful else set()
+            there = await self._there(table, doubtful, of) if doubtful else {}
             kept: dict[tuple[int, ...], tuple[Any, ...]] = {}
             for row in rows:
-                kept.setdefault(_told_by(table, row), row)
+                key = _told_by(table, row)
+                first = there.get(key) or kept.setdefault(key, row)[MS + 1 :]
+                # The quarter of an hour in which a backup was made ends twice: there, and where it is restored.
+                self.otherwise += table is not reception and first != row[MS + 1 :]
             rows = [row for key, row in kept.items() if key not in there]
         await self._database.add(self._connection, table, rows)
         of[f"{table.name}_ms"] = max([highest, *(row[MS] for row in rows)])
         return len(rows)
 
-    async def _there(self, table: Table, rows: Rows, of: dict[str, Any]) -> set[tuple[int, ...]]:
-        """By what the rows of these moments are told apart that are there already."""
+    async def _there(self, table: Table, rows: Rows, of: dict[str, Any]) -> dict[tuple[int, ...], tuple[Any, ...]]:
+        """What the rows of these moments say that are there already, by what they are told apart."""
         columns = table.c
+        says = list(columns)[MS + 1 :]
         # What is in the calendar has its place by itself; elsewhere it is as wide as the boot.
         ats = [row[1] for row in rows] if of["number"] == CALENDAR else [of["first_at"], of["last_at"]]
-        question = select(columns.meter_id, columns.ms, *([columns.number] if table is event else [])).where(
+        question = select(columns.meter_id, columns.ms, *says).where(
             columns.appliance_id == self._appliance_id,
             columns.boot_id == of["boot_id"],
             self._database.among(columns.ms, {row[MS] for row in rows}),
             columns.at.between(min(ats), max(ats)),
         )
-        return {tuple(row) for row in await self._connection.execute(question)}
+        told = 3 if table is event else 2
+        return {tuple(row[:told]): tuple(row[2:]) for row in await self._connection.execute(question)}
 
     async def _restate(self, told: Restated) -> None:
         """Move the rows of a boot to where its time is known to have been; each span of it by one statement."""
         mine = [known for known in self._boots if known["number"] == told.boot and told.boot != CALENDAR]
+        if len(mine) > 1:
+            # Each line of keys has its own boot of that number, or that of the nearest key before.
+            line = await lineage(self._connection, self._appliance_id, self._epoch)
+            mine = [one for epoch in line for one in reversed(mine) if one["epoch"] == epoch]
         if not mine:
             return
-        of = max(mine, key=lambda known: (known["epoch"] <= self._epoch, known["epoch"], known["boot_id"]))
+        of = mine[0]
         last_ms = max(of["reading_ms"], of["reception_ms"], of["event_ms"])
         changes = [span_parameters(span) for span in spans(told.clock) if span.from_ms <= last_ms]
         window = {"first_at": of["first_at"], "last_at": of["last_at"], "this": of["boot_id"], "of": self._appliance_id}

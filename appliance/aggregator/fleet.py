@@ -29,22 +29,21 @@ async def standing(database: Database, identity: str) -> Standing:
 
 
 def with_last_batch(question: Select[Any]) -> Select[Any]:
-    """A question about appliances, which may then name the newest epoch's `chain`, and the last `batch` of it."""
-    newest = (
-        select(chain.c.appliance_id, func.max(chain.c.epoch).label("epoch"))
-        .where(chain.c.sequence > 0)
-        .group_by(chain.c.appliance_id)
-        .subquery()
+    """A question about appliances, which may then name the `chain` of which a batch came last, and that `batch`."""
+    is_tip = (
+        (batch.c.appliance_id == chain.c.appliance_id)
+        & (batch.c.epoch == chain.c.epoch)
+        & (batch.c.sequence == chain.c.sequence)
     )
+    # Of keys that several restores began the highest is not the latest.
+    latest = (func.coalesce(batch.c.received_utc_ms, 0).desc(), chain.c.epoch.desc())
+    place = func.row_number().over(partition_by=chain.c.appliance_id, order_by=latest).label("place")
+    newest = select(chain.c.appliance_id, chain.c.epoch, place).select_from(chain).outerjoin(batch, is_tip)
+    newest_of = newest.where(chain.c.sequence > 0).subquery()
     return (
-        question.outerjoin(newest, newest.c.appliance_id == appliance.c.appliance_id)
-        .outerjoin(chain, (chain.c.appliance_id == newest.c.appliance_id) & (chain.c.epoch == newest.c.epoch))
-        .outerjoin(
-            batch,
-            (batch.c.appliance_id == chain.c.appliance_id)
-            & (batch.c.epoch == chain.c.epoch)
-            & (batch.c.sequence == chain.c.sequence),
-        )
+        question.outerjoin(newest_of, (newest_of.c.appliance_id == appliance.c.appliance_id) & (newest_of.c.place == 1))
+        .outerjoin(chain, (chain.c.appliance_id == newest_of.c.appliance_id) & (chain.c.epoch == newest_of.c.epoch))
+        .outerjoin(batch, is_tip)
     )
 
 

@@ -93,10 +93,12 @@ class Ingest:
                 return Stored(receipt)
             told = _Told(signer, _content(envelope.payload, known), sha256, len(envelope.payload), line)
             await self._months.extend(received_utc_ms)
-            answer, has_waiting = await self._database.write(lambda c: self._take_in(c, told, received_utc_ms))
+            answer, has_waiting, doubt = await self._database.write(lambda c: self._take_in(c, told, received_utc_ms))
         except Refused as fault:
             await self.refusals.note(signer, fault.reason, str(fault), line, received_utc_ms)
             return Refusal(fault.reason, str(fault))
+        if doubt is not None:
+            await self.refusals.note(signer, doubt.reason, str(doubt), line, received_utc_ms)
         if has_waiting and isinstance(answer, Stored):
             await self._drain(known.appliance_id, received_utc_ms)
         return answer
@@ -171,25 +173,32 @@ class Ingest:
             return None
         return self._receipt(known.identity, row.epoch, row.sequence, sha256, row.stored_utc_ms)
 
-    async def _take_in(self, connection: AsyncConnection, told: _Told, now_utc_ms: int) -> tuple[Answer, bool]:
-        """Store a batch, or keep it; says whether others wait. Raises Refused."""
+    async def _take_in(
+        self, connection: AsyncConnection, told: _Told, now_utc_ms: int
+    ) -> tuple[Answer, bool, Refused | None]:
+        """Store a batch, or keep it; says whether others wait, and what of it does not count. Raises Refused."""
         chains = Chains(connection, told.appliance_id)
         await chains.lock()
         chains.check_believed(told.batch.epoch)
         place = await chains.place(told.batch, told.sha256)
         if isinstance(place, Missing):
             is_kept = await chains.keep(told.batch, told.sha256, told.line, now_utc_ms)
-            return Waiting(*place, is_kept), True
-        return Stored(await self._store(connection, chains, told, place, now_utc_ms)), chains.has_waiting
+            return Waiting(*place, is_kept), True, None
+        receipt, doubt = await self._store(connection, chains, told, place, now_utc_ms)
+        return Stored(receipt), chains.has_waiting, doubt
 
     async def _store(
         self, connection: AsyncConnection, chains: Chains, told: _Told, stored_utc_ms: int, now_utc_ms: int
-    ) -> bytes:
-        """Store a batch that has its place, unless that was done; returns the receipt."""
-        this = told.batch
+    ) -> tuple[bytes, Refused | None]:
+        """Store a batch that has its place, unless that was done; returns the receipt, and what does not count."""
+        this, doubt = told.batch, None
         if not stored_utc_ms:
             stored_utc_ms = now_utc_ms
-            counts = await Content(self._database, connection, told.appliance_id, this.epoch).store(this)
+            content = Content(self._database, connection, told.appliance_id, this.epoch)
+            counts = await content.store(this)
+            if content.otherwise:
+                count = f"{content.otherwise} readings and events of batch {this.epoch}-{this.sequence}"
+                doubt = Refused("contradiction", f"{count} differ from what was told before, which stands")
             row = {
                 "appliance_id": told.appliance_id, "epoch": this.epoch, "sequence": this.sequence,
                 "sha256": told.sha256, "previous": this.previous, "received_utc_ms": now_utc_ms,
@@ -200,7 +209,7 @@ class Ingest:
             await chains.move(this, told.sha256)
         if chains.has_waiting:
             await chains.forget(this.epoch, this.sequence)
-        return self._receipt(this.appliance, this.epoch, this.sequence, told.sha256, stored_utc_ms)
+        return self._receipt(this.appliance, this.epoch, this.sequence, told.sha256, stored_utc_ms), doubt
 
     async def _drain(self, appliance_id: int, now_utc_ms: int) -> None:
         """Store what waited and can be stored now, one batch after the other, each in its own transaction."""
@@ -226,8 +235,8 @@ class Ingest:
                 return 0, fault, row.line
             if isinstance(place, Missing):
                 return int(row.epoch), None, b""
-            await self._store(connection, chains, told, place, now_utc_ms)
-            return 0, None, b""
+            _, doubt = await self._store(connection, chains, told, place, now_utc_ms)
+            return 0, doubt, row.line
 
         following, fault, line = await self._database.write(store_next)
         if fault is not None:

@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import appliance, appliance_key
 from appliance.errors import StoreError
+from appliance.sync.envelope import read
 from appliance.sync.keyfile import keep_key, kept_key
 
 FOLDER, NAME = "key", "aggregator"
@@ -80,6 +82,23 @@ class Keys:
             key = Ed25519PublicKey.from_public_bytes(public)
             self._known[key_id] = Known(appliance_id, identity, epoch, key)
             self._last_number = max(self._last_number, number)
+
+
+async def followed(connection: AsyncConnection, appliance_id: int) -> dict[int, int]:
+    """The epoch of the key that each later key of an appliance follows, by epoch: whose signature its statement has."""
+    mine = appliance_key.c.appliance_id == appliance_id
+    columns = (appliance_key.c.epoch, appliance_key.c.key_id, appliance_key.c.statement)
+    rows = (await connection.execute(select(*columns).where(mine))).all()
+    epochs = {row.key_id: row.epoch for row in rows}
+    return {row.epoch: epochs[read(row.statement).key_id] for row in rows if row.epoch > 1}
+
+
+async def lineage(connection: AsyncConnection, appliance_id: int, epoch: int) -> list[int]:
+    """An epoch and those that it follows, back to the first."""
+    before, line = await followed(connection, appliance_id), [epoch]
+    while line[-1] in before:
+        line.append(before[line[-1]])
+    return line
 
 
 def make_key(directory: Path) -> Ed25519PrivateKey:

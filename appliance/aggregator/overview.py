@@ -7,6 +7,7 @@ quarter of an hour and tries again at least as often, so that six hours are two 
 network is out for at night, or works on a line by day, is over by then.
 """
 
+from collections import Counter
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Select, case, false, func, or_, select
@@ -14,6 +15,7 @@ from sqlalchemy import Select, case, false, func, or_, select
 from appliance.aggregator.appliances import APPROVED, REVOKED, WAITING
 from appliance.aggregator.database import Database
 from appliance.aggregator.fleet import with_last_batch
+from appliance.aggregator.keys import followed
 from appliance.aggregator.schema import (
     appliance,
     appliance_key,
@@ -65,9 +67,11 @@ class Summary(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key of an appliance."""
+    """A key of an appliance; it `follows` that of another epoch, whose word it has, and so may others (`is_beside`)."""
 
     epoch: int
+    follows: int | None
+    is_beside: bool
     key_id: str
     added_utc_ms: int
     revoked_utc_ms: int | None
@@ -228,18 +232,29 @@ def _order(base: Any, order: str) -> list[Any]:
 
 
 async def keys(database: Database, identity: str) -> list[Key]:
-    """The keys of an appliance, the newest first."""
-    question = select(*(appliance_key.c[name] for name in Key._fields)).join(appliance)
-    question = question.where(appliance.c.identity == identity).order_by(appliance_key.c.epoch.desc())
+    """The keys of an appliance, the one last known first."""
+    question = select(appliance_key).join(appliance).where(appliance.c.identity == identity)
     async with database.reading() as connection:
-        return [Key(*row) for row in await connection.execute(question)]
+        rows = (await connection.execute(question.order_by(appliance_key.c.number.desc()))).all()
+        before = await followed(connection, rows[0].appliance_id) if rows else {}
+    begun = Counter(before.values())
+    return [
+        Key(
+            row.epoch, before.get(row.epoch), begun[before.get(row.epoch, 0)] > 1, row.key_id, row.added_utc_ms,
+            row.revoked_utc_ms,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 async def last_batches(database: Database, identity: str, most: int) -> list[BatchRow]:
     """The last batches of an appliance that are stored, the newest first."""
-    question = select(*(batch.c[name] for name in BatchRow._fields)).join(appliance)
-    question = question.where(appliance.c.identity == identity)
-    question = question.order_by(batch.c.epoch.desc(), batch.c.sequence.desc()).limit(most)
+    question = select(*(batch.c[name] for name in BatchRow._fields)).select_from(batch).join(appliance)
+    question = question.join(chain, (chain.c.appliance_id == batch.c.appliance_id) & (chain.c.epoch == batch.c.epoch))
+    # Only the last of each key are looked at.
+    question = question.where(appliance.c.identity == identity, batch.c.sequence > chain.c.sequence - most)
+    latest = (batch.c.received_utc_ms.desc(), batch.c.epoch.desc(), batch.c.sequence.desc())
+    question = question.order_by(*latest).limit(most)
     async with database.reading() as connection:
         return [BatchRow(*row) for row in await connection.execute(question)]
 

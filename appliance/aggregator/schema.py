@@ -173,7 +173,7 @@ boot = Table(
     # Within which `at` all of its rows lie.
     _whole("first_at"),
     _whole("last_at"),
-    # Of which it was told last: a number that was used twice means to each epoch its own boot.
+    # The lowest that told of it: a number that was used twice means to each line of keys its own boot.
     _whole("epoch"),
     _text("clock"),
     PrimaryKeyConstraint("appliance_id", "boot_id"),

@@ -44,7 +44,11 @@ class Stick:
 
     def __init__(self, folder: Path, ingest: Ingest, appliances: Appliances) -> None:
         found = [path for path in _below(folder) if path.suffix in ENDINGS]
-        self.files = sorted(found, key=lambda path: (ENDINGS.index(path.suffix), path))
+        # In the order of their numbers, which have zeros before them only as far as six digits.
+        self.files = sorted(
+            found,
+            key=lambda path: (ENDINGS.index(path.suffix), len(path.parent.name), path.parent, len(path.name), path),
+        )
         self._ingest = ingest
         self._appliances = appliances
         self._receipts: dict[Path, list[bytes]] = {}

@@ -79,6 +79,18 @@ class Outgoing:
         return not (self.readings or self.receptions or self.events)
 
 
+def from_live(history: History, after: Position) -> Position:
+    """A position that is not beyond the beginning of the live database. Raises StoreError, OSError.
+
+    In a backup the outbox may be younger than the databases: the rows that it told of last are not there, and their
+    numbers are given anew.
+    """
+    try:
+        return after._replace(row=min(after.row, history.answer(lambda view: view.live_to)))
+    except sqlite3.Error as fault:
+        raise StoreError(f"what is to be delivered cannot be read: {in_words(fault)}") from fault
+
+
 def outgoing(history: History, after: Position, most: int) -> Outgoing:
     """The next portion, of at most so many rows. Raises StoreError, OSError."""
     try:

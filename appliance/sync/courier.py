@@ -46,8 +46,8 @@ HINT_WAITING = "Tell the operator the number and the code. What waits is kept, a
 HINT_REVOKED = "Ask the operator why. What waits is kept; a USB stick carries no more than this link does."
 HINT_REFUSED = "Ask the operator, who sees the refusal and its reason. What waits is kept, and is tried again."
 HINT_AGAIN = (
-    "The backup that was restored here was restored before, and went on from there. Stop the appliance and delete its"
-    " identity folder: the operator approves it as a new one, and all that is kept is told again."
+    "Another machine has begun a new key with this one's identity, as when a card was copied. Stop the appliance and"
+    " delete its identity folder: the operator approves it as a new one, and all that is kept is told again."
 )
 HINT_GAP = "Ask the operator to give the gap up; what waits behind it is kept on both sides until then."
 HINT_ASSIGNED = "Tell the operator. The assignments of before stay in force; newer ones are asked for again."

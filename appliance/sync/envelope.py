@@ -35,7 +35,7 @@ PULL = "application/vnd.meter-appliance.pull.v1+json"
 
 Reason = Literal[
     "malformed", "wrong_type", "unknown_key", "bad_signature", "not_its_own", "too_large", "bad_content",
-    "not_approved", "revoked", "fork", "broken_chain", "too_many", "stale",
+    "not_approved", "revoked", "fork", "broken_chain", "contradiction", "too_many", "stale",
 ]  # fmt: skip
 """Why an envelope or its content is refused."""
 

@@ -7,8 +7,9 @@
     identity/claim             the code by which an operator knows that a person stands beside this appliance
 
 The appliance's name to the aggregator is the beginning of the SHA-256 of its first public key. Each key has its epoch,
-and numbers its batches from 1. A new one begins when a person asks for it, and when a backup was restored, because the
-machine that the backup was made of may go on signing.
+and numbers its batches from 1. A new one begins when a person asks for it, with the next epoch; and when a backup was
+restored, with one that `store.backup.restore` drew: the machine that the backup was made of may go on signing, and so
+may others on which the same backup was restored.
 """
 
 import base64
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 
 NAME_DIGITS = 32
 INTRODUCTION, CLAIM = "introduction", "claim"
+# With zeros before it as far as six digits.
+_EPOCH = "[0-9]{6,16}"
 # Letters and digits that are not taken for each other.
 CODE_ALPHABET, CODE_LENGTH = "23456789ABCDEFGHJKMNPQRSTVWXYZ", 8
 
@@ -72,8 +75,9 @@ class Identity:
             first = _public(read(self.kept_introduction).payload)
             if name_of(first) == self.appliance:
                 known[1] = first
-            for epoch, rotation in enumerate(self.rotations, 2):
-                known[epoch] = _public(opened(read(rotation), ROTATION, {key_id(known[epoch - 1]): known[epoch - 1]}))
+            for rotation in self.rotations:
+                statement = opened(read(rotation), ROTATION, {key_id(first): first})
+                first = known[epoch_of(rotation)] = _public(statement)
         return known | {self.epoch: self.key.public_key()}
 
     @property
@@ -91,6 +95,13 @@ def _public(statement: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(base64.b64decode(json.loads(statement)["public_key"]))
 
 
+def epoch_of(rotation: bytes) -> int:
+    """The epoch of the key that a statement announces, 0 for one that is damaged."""
+    with contextlib.suppress(Refused, ValueError, KeyError, TypeError, RecursionError):
+        return int(json.loads(read(rotation).payload)["epoch"])
+    return 0
+
+
 def name_of(key: Ed25519PublicKey) -> str:
     """The name of the appliance whose first key this is."""
     return key_id(key)[:NAME_DIGITS]
@@ -106,7 +117,7 @@ def open_identity(directory: Path) -> Identity:
     folder = directory / IDENTITY
     identity = _opened(folder)
     if is_new_key_due(directory):
-        identity = rotate(directory, identity)
+        identity = rotate(directory, identity, _ahead(folder))
         (folder / NEW_KEY).unlink()
     return identity
 
@@ -158,22 +169,29 @@ def _opened(folder: Path) -> Identity:
 
 
 def _epochs(folder: Path) -> list[int]:
-    return sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(r"[0-9]{6}\.(key|copy)", path.name)})
+    return sorted({int(path.stem) for path in folder.iterdir() if re.fullmatch(_EPOCH + r"\.(key|copy)", path.name)})
+
+
+def _ahead(folder: Path) -> int:
+    """How many epochs ahead the new key is that is due: as a restore drew, or one. Raises OSError."""
+    said = (folder / NEW_KEY).read_bytes()
+    return int(said) if re.fullmatch(b"[1-9][0-9]{0,6}", said) else 1
 
 
 def _identity(folder: Path, epoch: int, key: Ed25519PrivateKey, claim_code: str) -> Identity:
-    begun = sorted(path for path in folder.iterdir() if re.fullmatch(r"[0-9]{6}\.rotation", path.name))
-    rotations = tuple(path.read_bytes() for path in begun if int(path.stem) <= epoch)
+    found = (path for path in folder.iterdir() if re.fullmatch(_EPOCH + r"\.rotation", path.name))
+    begun = sorted((path for path in found if int(path.stem) <= epoch), key=lambda path: int(path.stem))
+    rotations = tuple(path.read_bytes() for path in begun)
     introduction = (folder / INTRODUCTION).read_bytes() if epoch > 1 and (folder / INTRODUCTION).exists() else b""
     return Identity(_name(folder, rotations, key), epoch, key, claim_code, rotations, introduction)
 
 
-def rotate(directory: Path, identity: Identity) -> Identity:
-    """Begin a new epoch: a new key, and the old one's word for it. Raises OSError.
+def rotate(directory: Path, identity: Identity, ahead: int = 1) -> Identity:
+    """Begin a new epoch, so many ahead: a new key, and the old one's word for it. Raises OSError.
 
-    Cut short before the new key has its name, nothing has changed.
+    Cut short before the new key has its name, nothing has changed, and the next attempt has the same number.
     """
-    folder, epoch, key = directory / IDENTITY, identity.epoch + 1, Ed25519PrivateKey.generate()
+    folder, epoch, key = directory / IDENTITY, identity.epoch + ahead, Ed25519PrivateKey.generate()
     statement = {
         "appliance": identity.appliance,
         "epoch": epoch,

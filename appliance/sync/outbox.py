@@ -8,7 +8,8 @@
 A batch counts once its file has its name: that one rename is the commit. How far the store has been taken stands in
 the batch itself, signed, so that nothing can be out of step with it. The newest batch stays though its receipt has
 come, for the next one continues from it. If it is found damaged it is set aside, and a new epoch begins from the newest
-that is whole; what is told twice by that, the aggregator knows already.
+that is whole. After a restore the first batch tells all that the live database holds. What is told twice by that, the
+aggregator knows already.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from appliance.durable import PART, sync, write
 from appliance.store.files import set_aside
 from appliance.store.history import History
-from appliance.store.outgoing import Outgoing, Position, outgoing
+from appliance.store.outgoing import Outgoing, Position, from_live, outgoing
 from appliance.sync.batch import NO_BATCH, Batch, Knot, Restated
 from appliance.sync.envelope import BATCH, RECEIPT, Refused, key_id, opened, read, seal
 from appliance.sync.identity import Identity, rotate
@@ -96,8 +97,9 @@ class Outbox:
             set_aside(self._data, self._folder / names.pop().file)
         if names:
             self._tip = tip
-        if damaged or (names and names[-1].epoch > self.identity.epoch):
-            self.identity = rotate(self._data, self.identity)
+        beyond = names[-1].epoch - self.identity.epoch if names else 0
+        if damaged or beyond > 0:
+            self.identity = rotate(self._data, self.identity, 1 + max(0, beyond))
         delivered = delivered_from(self._folder)
         self.waiting = {name: None for name in names if name not in delivered}
         for name in names[:-1]:
@@ -163,6 +165,9 @@ class Outbox:
         Raises StoreError or OSError; what was sealed until then stays, and the rest is due again.
         """
         made, after = 0, self._tip.position if self._tip else Position()
+        # More than one ahead is an epoch that a restore began.
+        if self._tip and self._tip.name.epoch + 1 < self.identity.epoch:
+            after = from_live(history, after)
         while True:
             rows = self._sparing.left(outgoing(history, after, MOST_ROWS), timeline)
             restated = self._restated(timeline, now)
@@ -317,7 +322,7 @@ class Outbox:
 
 def batches_in(folder: Path) -> list[Name]:
     """The batches whose files lie in a folder, in order. Raises OSError."""
-    found = (re.fullmatch(r"([0-9]{6})-([0-9]{8})\.batch", path.name) for path in folder.iterdir())
+    found = (re.fullmatch(r"([0-9]{6,16})-([0-9]{8})\.batch", path.name) for path in folder.iterdir())
     return sorted(Name(int(match[1]), int(match[2])) for match in found if match)
 
 

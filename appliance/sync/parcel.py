@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 
 from appliance.archive import tar
 from appliance.sync.courier import About
+from appliance.sync.identity import epoch_of
 from appliance.sync.sealing import Sealing
 from appliance.sync.stick import FOLDER, shelf_of
 
@@ -21,8 +22,8 @@ async def parcel(sealing: Sealing, about: About) -> AsyncGenerator[bytes, None]:
     folder = f"{FOLDER}/{identity.appliance}"
     # Without its token, which is for nobody on the way to read.
     yield _member(f"{folder}/introduction.enrolment", identity.introduction(about.name, about.version))
-    for epoch, rotation in enumerate(identity.rotations, 2):
-        yield _member(f"{folder}/{epoch:06}.rotation", rotation)
+    for rotation in identity.rotations:
+        yield _member(f"{folder}/{epoch_of(rotation):06}.rotation", rotation)
     for name in names:
         # One that is found damaged, or was delivered meanwhile, is left out.
         if line := await sealing.of(lambda outbox, name=name: outbox.sound_line(name)):  # type: ignore[misc]

@@ -25,7 +25,7 @@ from pathlib import Path
 from appliance.durable import PART, sync, write_one
 from appliance.errors import InputError, StoreError
 from appliance.sync.envelope import BATCH, Refused, key_id, opened, read
-from appliance.sync.identity import Identity
+from appliance.sync.identity import Identity, epoch_of
 from appliance.sync.outbox import OUTBOX, Name, batches_in, delivered_from
 from appliance.sync.receipt import unpack_receipt
 
@@ -74,7 +74,7 @@ def shelf_of(name: Name) -> str:
 
 def shelves_in(folder: Path) -> list[Path]:
     """The folders of batches in that of an appliance. Raises OSError."""
-    found = (path for path in folder.iterdir() if re.fullmatch(r"\d{6}-\d{4}", path.name))
+    found = (path for path in folder.iterdir() if re.fullmatch(r"\d{6,16}-\d{4,}", path.name))
     return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
@@ -109,8 +109,8 @@ def export(
         folders = {root, folder.parent, folder, *shelves}
         done.removed = sum(_tidied(path, identity.appliance, delivered) for path in (folder, *shelves))
         _put(folder / "introduction.enrolment", introduction)
-        for epoch, rotation in enumerate(identity.rotations, 2):
-            _put(folder / f"{epoch:06}.rotation", rotation)
+        for rotation in identity.rotations:
+            _put(folder / f"{epoch_of(rotation):06}.rotation", rotation)
         for number, name in enumerate(names):
             progress(number, len(names))
             line = _line(directory, name, identity, done)

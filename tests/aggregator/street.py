@@ -43,10 +43,10 @@ class Sender:
         }  # fmt: skip
         return seal(ENROLMENT, json.dumps(said | changed).encode(), self.keys[1])
 
-    def rotation(self, epoch: int, /, **changed: object) -> bytes:
+    def rotation(self, epoch: int, /, after: int | None = None, **changed: object) -> bytes:
         self.keys[epoch] = key(1000 * epoch + self.number)
         said = {"appliance": self.identity, "epoch": epoch, "public_key": public(self.keys[epoch])}
-        return seal(ROTATION, json.dumps(said | changed).encode(), self.keys[epoch - 1])
+        return seal(ROTATION, json.dumps(said | changed).encode(), self.keys[after or epoch - 1])
 
     def sealed(self, sequence: int, *, epoch: int = 1, previous: str | None = None, **changed: object) -> bytes:
         """The line of a batch, which follows the one that was sealed before it."""

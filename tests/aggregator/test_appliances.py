@@ -8,6 +8,7 @@ import pytest
 from appliance.aggregator import appliances as module
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database
+from appliance.aggregator.overview import keys
 from appliance.aggregator.schema import appliance_key, chain, enrolment_token
 from appliance.errors import UsageError
 from appliance.sync.envelope import ENROLMENT, Refused, seal
@@ -144,13 +145,26 @@ async def test_keys_rotate_each_with_the_word_of_the_one_before(database: Databa
     assert [(row["epoch"], row["sequence"]) for row in await rows(database, chain)] == [(1, 0), (2, 0), (3, 0)]
 
 
+async def test_several_keys_may_follow_one(database: Database) -> None:
+    """A backup that was restored more than once; which key follows which is known."""
+    sender, appliances = await Sender().enrol(database), Appliances(database)
+    for line in (sender.rotation(70, after=1), sender.rotation(40, after=1), sender.rotation(71), sender.rotation(41)):
+        await appliances.rotate(line, NOW)
+    assert [(key.epoch, key.follows, key.is_beside) for key in await keys(database, sender.identity)] == [
+        (41, 40, False), (71, 70, False), (40, 1, True), (70, 1, True), (1, None, False),
+    ]  # fmt: skip
+    assert await refused(appliances.rotate(sender.rotation(40, after=70), NOW)) == "bad_content"
+    # Whose number was drawn twice is told.
+    assert await refused(appliances.rotate(sender.rotation(70, after=1, public_key=public(key(5))), NOW)) == "fork"
+
+
 async def test_a_rotation_that_is_not_its_own_is_refused(database: Database) -> None:
     sender, other = await Sender(1).enrol(database), await Sender(2).enrol(database)
     appliances = Appliances(database)
     good = sender.rotation(2)
     lines = {
         sender.rotation(2, appliance=other.identity): "unknown_key", sender.rotation(2, appliance="\0"): "bad_content",
-        sender.rotation(2, epoch=3): "unknown_key", sender.rotation(2, epoch=1): "bad_content",
+        sender.rotation(2, epoch=0): "bad_content", sender.rotation(2, epoch=1): "bad_content",
         sender.rotation(2, epoch=True): "bad_content", sender.rotation(2, epoch="2"): "bad_content",
         sender.rotation(2, public_key=public(other.keys[1])): "not_its_own", sender.enrolment(): "bad_content",
         sender.rotation(2, public_key=public(sender.keys[1])): "not_its_own",

@@ -8,6 +8,7 @@ from appliance.aggregator.database import Database
 from appliance.aggregator.ingest import Refusal, Stored
 from appliance.aggregator.schema import batch, boot, event, meter, reading, reception
 from appliance.sync.batch import Happened, Knot, Meter, Part, Readings, Receptions, Restated, utc_ms
+from appliance.sync.envelope import read
 from tests.aggregator.street import NOW, Sender, ingest, rows
 from tests.sync.made_batch import HOUR_MS, UTC_MS
 from tests.sync.made_batch import batch as made_batch
@@ -157,6 +158,50 @@ async def test_a_boots_number_that_was_used_twice(database: Database) -> None:
     assert (await told(database))[0] == {(1, 1): (6, None, "estimate"), (2, 1): (UTC_MS + 1, 5, "ntp")}
     await send(database, sender.sealed(2, parts=(), restated=(Restated(7, (Knot(0, 50, 1, "rtc"),)),)))
     assert (await told(database))[0] == {(1, 1): (51, 1, "rtc"), (2, 1): (UTC_MS + 1, 5, "ntp")}
+
+
+async def test_each_line_of_keys_has_its_own_boots(database: Database) -> None:
+    """Of a backup that was restored twice, and of one of before: whatever the numbers of their epochs."""
+    sender = await Sender().enrol(database)
+    for line in (sender.rotation(90, after=1), sender.rotation(40, after=1)):
+        await Appliances(database).rotate(line, NOW)
+    guess, exact = (Knot(0, 5, None, "estimate"),), (Knot(0, UTC_MS, 5, "ntp"),)
+    await send(
+        database,
+        sender.sealed(1, parts=(part([1], guess, 8, "before"),), restated=()),
+        sender.sealed(1, epoch=40, previous="", parts=(part([1], guess, 8, "of 40"),), restated=()),
+        # Told again by the one that the first boot is of, too.
+        sender.sealed(1, epoch=90, previous=sender.sha256[1, 1], parts=(part([1], guess, 8, "before"),), restated=()),
+        sender.sealed(2, epoch=90, parts=(), restated=(Restated(8, exact),)),
+    )
+    assert (await told(database))[0] == {(1, 1): (UTC_MS + 1, 5, "ntp"), (2, 1): (6, None, "estimate")}
+    await send(
+        database,
+        sender.sealed(2, epoch=40, parts=(), restated=(Restated(8, (Knot(0, 50, 1, "rtc"),)),)),
+        sender.sealed(2, parts=(), restated=(Restated(8, (Knot(0, 70, 1, "rtc"),)),)),
+    )
+    assert (await told(database))[0] == {(1, 1): (71, 1, "rtc"), (2, 1): (51, 1, "rtc")}
+
+
+async def test_what_differs_from_what_was_told_before_is_not_dropped_unsaid(database: Database) -> None:
+    sender = await Sender().enrol(database)
+    await Appliances(database).rotate(sender.rotation(2), NOW)
+    worker, clock = ingest(database), (Knot(0, UTC_MS, 5, "ntp"),)
+    first = part([1, 2, 3], clock)
+    other = replace(
+        first,
+        readings=replace(first.readings, consumption=[0, 7, 2]),
+        events=(first.events[0], first.events[1]._replace(detail={"phy": [0, 1]}), first.events[2]),
+    )
+    await send(database, sender.sealed(1, parts=(first,), restated=()))
+    for epoch, sequence, again in ((1, 2, first), (2, 1, other)):
+        line = sender.sealed(sequence, epoch=epoch, previous=sender.sha256[1, 1], parts=(again,), restated=())
+        assert isinstance(await worker.ingest(line, NOW), Stored)
+    assert [row["consumption"] for row in await rows(database, reading)] == [0, 1, 2]
+    (told_otherwise,) = await worker.refusals.last()
+    assert told_otherwise.reason == "contradiction"
+    assert told_otherwise.words == "2 readings and events of batch 2-1 differ from what was told before, which stands"
+    assert read(bytes(told_otherwise.evidence)).payload == read(line).payload
 
 
 async def test_imports_have_their_place_in_the_calendar(database: Database) -> None:

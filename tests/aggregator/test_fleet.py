@@ -4,6 +4,7 @@ from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.chains import Gap
 from appliance.aggregator.database import Database
 from appliance.aggregator.fleet import Member, fleet, standing
+from appliance.aggregator.overview import last_batches
 from tests.aggregator.street import NOW, Sender, ingest, sealed_batch
 
 
@@ -27,6 +28,15 @@ async def test_each_appliance_with_its_last_batch_and_what_is_missing(database: 
     ]  # fmt: skip
     await worker.ingest(steady.sealed(1, epoch=2, previous=steady.sha256[1, 2]), NOW)
     assert (await fleet(database))[0].last == (2, 1)
+    # Of keys that restores began it is not the highest that counts.
+    await Appliances(database).rotate(steady.rotation(90, after=1), NOW)
+    await worker.ingest(steady.sealed(1, epoch=90, previous=steady.sha256[1, 2]), NOW + 10)
+    assert (await fleet(database))[0].last == (90, 1)
+    await worker.ingest(steady.sealed(2, epoch=2), NOW + 20)
+    assert (await fleet(database))[0].last == (2, 2)
+    assert [(one.epoch, one.sequence) for one in await last_batches(database, steady.identity, 3)] == [
+        (2, 2), (90, 1), (2, 1),
+    ]  # fmt: skip
 
 
 async def test_how_an_appliance_is_regarded(database: Database) -> None:

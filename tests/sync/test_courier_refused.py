@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 
-from appliance.aggregator.schema import appliance, batch
+from appliance.aggregator.schema import appliance, batch, waiting_batch
 from appliance.errors import NotDelivered, StoreError
+from appliance.store.backup import restore
 from appliance.store.writer import Store
 from appliance.supervisor import Backoff, Supervisor
 from appliance.sync.courier import LEAST_BYTES, About, Courier
@@ -109,31 +110,74 @@ async def test_a_key_that_was_revoked_after_it_had_another(there: Centre, here: 
     await link.close()
 
 
-async def test_a_backup_that_is_restored_a_second_time(there: Centre, here: Appliance, tmp_path: Path) -> None:
+def restored(box: Box, directory: Path) -> Box:
+    """The appliance as a restore of what a box holds now makes it."""
+    shutil.copytree(box.directory, directory / "handover" / "restore")
+    (directory / "handover" / "restore" / restore.ABOUT).write_text('{"made": "once"}')
+    assert restore.take_up(directory)
+    made = box.at(directory)
+    made.restart()
+    # Machines name their boots by chance.
+    made.boots += 100 * (1 + len(list(directory.parent.iterdir())))
+    return made
+
+
+async def test_backups_that_are_restored_more_than_once(there: Centre, here: Appliance, tmp_path: Path) -> None:
+    """One twice, one of before a restore, one of a restored machine; in any order, and the first one goes on."""
+    box, store, sealing = here
+    link = there.link()
+    early = restored(box, tmp_path / "early")
+    await courier(sealing, link).deliver()
+    await heard(box, store, sealing)
+    machines = [restored(box, tmp_path / f"late {times}") for times in (1, 2)]
+    machines.append(early)
+    for times in range(5):
+        if times == 3:
+            machines.append(restored(machines[0], tmp_path / "again"))
+        async with machines[times % 4].store() as one:
+            anew = Sealing(one)
+            for _ in range(2 + times):
+                await heard(machines[times % 4], one, anew)
+            await courier(anew, link).deliver()
+            assert await waiting(anew) == 0
+            anew.close()
+        await heard(box, store, sealing)
+        await courier(sealing, link).deliver()
+    async with there.database.reading() as connection:
+        assert await connection.scalar(select(func.count()).select_from(appliance)) == 1
+        assert await connection.scalar(select(func.count(distinct(batch.c.epoch)))) == 5
+        assert await connection.scalar(select(func.count()).select_from(waiting_batch)) == 0
+    await there.worker.refusals.write()
+    # As long as a new key was not introduced.
+    assert {one.reason for one in await there.worker.refusals.last()} <= {"unknown_key"}
+    await link.close()
+
+
+async def test_a_card_that_was_copied(there: Centre, here: Appliance, tmp_path: Path) -> None:
     """Two machines began the same epoch, each with a key of its own. What helps is said, and does help."""
     box, _, sealing = here
     link = there.link()
     await courier(sealing, link).deliver()
     for times in (1, 2):
-        restored = Box(tmp_path / f"restored {times}")
-        shutil.copytree(box.directory, restored.directory)
-        ask_new_key(restored.directory)
-        async with restored.store() as store:
+        copied = Box(tmp_path / f"copied {times}")
+        shutil.copytree(box.directory, copied.directory)
+        ask_new_key(copied.directory)
+        async with copied.store() as store:
             anew = Sealing(store)
             for _ in range(times):
-                await heard(restored, store, anew)
+                await heard(copied, store, anew)
             if times == 1:
                 await courier(anew, link).deliver()
                 anew.close()
                 continue
             fault = await refused(courier(anew, link))
             assert "does not take this appliance in: another key is known for epoch 2 (fork)" in str(fault)
-            assert fault.hint.startswith("The backup that was restored here was restored before")
+            assert fault.hint.startswith("Another machine has begun a new key with this one's identity")
             anew.close()
-    shutil.rmtree(restored.directory / IDENTITY)
-    async with restored.store() as store:
+    shutil.rmtree(copied.directory / IDENTITY)
+    async with copied.store() as store:
         anew = Sealing(store)
-        await heard(restored, store, anew)
+        await heard(copied, store, anew)
         await courier(anew, link).deliver()
         assert await waiting(anew) == 0
         anew.close()

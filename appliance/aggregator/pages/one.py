@@ -27,9 +27,11 @@ LONGEST_CODE = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """For appliance.html: a key."""
+    """For appliance.html: a key, which follows another one, as `overview.Key` says."""
 
     epoch: int
+    follows: int | None
+    is_beside: bool
     key_id: str
     added: When | None
     revoked: When | None
@@ -190,7 +192,7 @@ async def _page(request: web.Request, trouble: str = "") -> web.Response:
         revoked=when(found.revoked_utc_ms, now_utc_ms),
         trouble=trouble,
         keys=[
-            KeyRow(key.epoch, key.key_id, when(key.added_utc_ms, now_utc_ms), when(key.revoked_utc_ms, now_utc_ms))
+            KeyRow(*key[:4], when(key.added_utc_ms, now_utc_ms), when(key.revoked_utc_ms, now_utc_ms))
             for key in await overview.keys(database, identity)
         ],
         batches=[

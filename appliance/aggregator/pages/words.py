@@ -49,6 +49,10 @@ REASONS = {
         "Two different batches claim the same place among those of one appliance.",
         "Find out whether two devices use one identity, as after copying a card. If so, revoke that key.",
     ),
+    "contradiction": (
+        "The batch is stored, but some of it differs from what was told before of the same moment, which stands.",
+        "Nothing if a backup was restored and the machine of before went on for a while. Else look at the evidence.",
+    ),
     "broken_chain": (
         "The batch follows one that nobody has seen.",
         "A part of its outbox was lost or exchanged: look at its gaps.",

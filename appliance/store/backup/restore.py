@@ -14,12 +14,13 @@ import contextlib
 import json
 import logging
 import os
+import secrets
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance.durable import sync
+from appliance.durable import sync, write
 from appliance.errors import InputError, StoreTooNew
 from appliance.store.backup.names import ABOUT, IDENTITY, REPLACED, SEGMENT
 from appliance.store.schema import (
@@ -43,7 +44,13 @@ FORMAT = 1
 PART, READY, OLD, NEW = "restore.part", "restore", "replaced", "restored"
 NOTE = "restored.json"
 NEW_KEY = "new-key"
-"""In a restored identity: the machine that it was backed up from may go on, so this one needs a key of its own."""
+"""In a restored identity: the machine that it was backed up from may go on, so this one needs a key of its own.
+
+In it stands how many epochs ahead that key is. It is drawn, for the same backup may be restored any number of times, or
+one of before a restore, and none of these machines knows of the others: each key must have a number of its own. A
+person who asks for a new key gets the next one, without a number in here.
+"""
+EPOCHS_AHEAD = 1_000_000
 
 
 def waiting(directory: Path) -> bool:
@@ -69,8 +76,9 @@ def take_up(directory: Path) -> bool:
         for folder in (old, directory, handover):
             sync(folder)
         if (identity := handover / READY / IDENTITY).is_dir():
-            (identity / NEW_KEY).touch()
-            sync(identity)
+            ahead = 2 + secrets.randbelow(EPOCHS_AHEAD - 1)
+            # Root may restore for the user that runs the appliance.
+            write(identity / NEW_KEY, str(ahead).encode(), 0o644)
         (handover / READY).rename(new)
         sync(handover)
     for path in sorted(new.iterdir()):
