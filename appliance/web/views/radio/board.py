@@ -18,9 +18,11 @@ from appliance.radio.controls import Controls
 from appliance.web.frame.rendering import render
 from appliance.web.parts import PACKAGE, Parts
 from appliance.web.times import Times
+from appliance.web.views.radio.facts import facts_of
 from appliance.web.views.radio.frames import packed
 from appliance.web.views.radio.one_radio import Trouble, controls_by
-from appliance.web.views.radio.shown import ByHand, RadioPage, facts_of, page_of
+from appliance.web.views.radio.setting import ByHand
+from appliance.web.views.radio.shown import RadioPage, page_of
 
 FRESH_S, MINUTE_S, LEAST_S = 2.0, 60.0, 10.0
 # How long a frame counts as what comes in now.

@@ -16,7 +16,7 @@ from appliance.web.typed import number
 from appliance.web.views.radio.board import BOARD
 from appliance.web.views.radio.one_radio import Trouble, controls_of, note, receiver_of
 from appliance.web.views.radio.page import answer, ask
-from appliance.web.views.radio.shown import LIMITS
+from appliance.web.views.radio.setting import LIMITS
 from appliance.web.views.radio.tuning import CENTER, MEGA
 
 ORDER = "The last centre must not lie below the first."

@@ -19,7 +19,7 @@ from appliance.web.typed import number
 from appliance.web.views.radio.board import BOARD
 from appliance.web.views.radio.one_radio import Trouble, note, receiver_of
 from appliance.web.views.radio.page import answer, ask
-from appliance.web.views.radio.shown import LIMITS
+from appliance.web.views.radio.setting import LIMITS
 
 CENTER = "A number of MHz from %(low)s to %(high)s, such as 912.6."
 GAIN = "A number of dB from %(low)s to %(high)s."

@@ -12,7 +12,7 @@ from appliance.config import TABLES, Draft
 from appliance.lasting import CERTIFICATE, SOURCE, Entry
 from appliance.settings import settings_of
 from appliance.web.typed import number
-from appliance.web.views.radio.shown import LIMITS
+from appliance.web.views.radio.setting import LIMITS
 from appliance.web.views.radio.tuning import CENTER, GAIN, PPM
 from appliance.zones import REGIONS
 
