@@ -73,6 +73,7 @@ async def test_a_chart_tells_the_appliances_times(browser: Any, tmp_path: Path, 
 
 async def test_a_browser_that_is_older_than_the_zone(browser: Any, site: Site) -> None:
     site.hear(60)
+    await site.keep()
     with zones.chosen("America/Coyhaique"):
         tab = await opened(browser, site, "/system", timezone_id=TOKYO)
         await tab.page.add_init_script(OLDER)
@@ -81,7 +82,8 @@ async def test_a_browser_that_is_older_than_the_zone(browser: Any, site: Site) -
         await tab.page.goto(f"{site.url}/system")
         await tab.until("document.getElementById('own-time').textContent.includes('UTC−03')")
         await tab.page.goto(f"{site.url}{METER}")
-        await tab.until("document.getElementById('charts').hidden === false")
+        await tab.until(DRAWN)
+        assert (await tab.text("#readout")).endswith("UTC−03")
         assert tab.complaints == []
 
 
