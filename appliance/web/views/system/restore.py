@@ -9,10 +9,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
 
+from appliance import zones
 from appliance.archive.container import Opener
 from appliance.archive.unusable import Unusable
 from appliance.errors import AlreadyRunning, ApplianceError, InputError, StoreError, StoreTooNew
@@ -47,7 +49,7 @@ class AnotherAppliance(InputError):
 class Restored:
     """For keeping_restored.html: when the backup was `made`, of which appliance; what was `amiss` then, in English."""
 
-    made: str
+    made: datetime | None
     name: str
     amiss: list[str]
 
@@ -161,7 +163,15 @@ def _bring(brought: Upload, directory: Path, who: str) -> Restored:
         check_room(directory, brought.size)
         source = Source(brought, brought.size, "the file")
         amiss = bring(source, brought.fields["passphrase"], directory, look, who=who)
-    return Restored(said[0].made[:20].replace("T", " ").replace("Z", " UTC"), said[0].name[:80], amiss)
+    return Restored(_moment(said[0].made), said[0].name[:80], amiss)
+
+
+def _moment(told: str) -> datetime | None:
+    """When that was, in the site's zone; None for what is no time."""
+    try:
+        return datetime.fromisoformat(told).astimezone(zones.here())
+    except (ValueError, OverflowError):
+        return None
 
 
 @contextmanager
