@@ -66,7 +66,9 @@ class AssignmentLists:
             before = await connection.scalar(select(assignment_list.c.version).where(mine))
             if before is not None and await _meters(connection, known.appliance_id) == wanted:
                 return Assigned(before, len(wanted), is_new=False)
-            version = max((before or 0) + 1, now_utc_ms // 1000)
+            # Above whatever it has, though that came from a centre that is lost, or from who had stolen its key.
+            has = await _told(connection, known.appliance_id)
+            version = max((before or 0) + 1, has + 1, now_utc_ms // 1000)
             try:
                 payload = pack_assignments(Assignments(identity, version, now_utc_ms, wanted))
             except ValueError as fault:
@@ -101,9 +103,7 @@ class AssignmentLists:
             known = await _find(connection, identity)
             this = assignment_list.c.appliance_id == known.appliance_id
             assigned = await connection.scalar(select(assignment_list.c.version).where(this))
-            last = with_last_batch(select(batch.c.assignments, appliance.c.appliance_id))
-            told = await connection.scalar(last.where(appliance.c.appliance_id == known.appliance_id))
-            return assigned or 0, told or 0
+            return assigned or 0, await _told(connection, known.appliance_id)
 
     async def line(self, identity: str) -> bytes | None:
         """The signed list of an approved appliance; None if there is none."""
@@ -160,6 +160,12 @@ async def _find(connection: AsyncConnection, identity: str) -> Any:
     if found := (await connection.execute(question.with_for_update())).first():
         return found
     raise UsageError(f"no appliance {identity!r:.40} has enrolled", "See 'appliance aggregator list'.")
+
+
+async def _told(connection: AsyncConnection, appliance_id: int) -> int:
+    """The version that an appliance's last batch was sealed with, 0 for none."""
+    last = with_last_batch(select(batch.c.assignments, appliance.c.appliance_id))
+    return await connection.scalar(last.where(appliance.c.appliance_id == appliance_id)) or 0
 
 
 async def _meters(connection: AsyncConnection, appliance_id: int) -> tuple[Assignment, ...]:

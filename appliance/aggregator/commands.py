@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     init = _action(actions, "init", _init, "make a directory ready, and print the public key that appliances are given")
     init.add_argument("directory", type=Path, metavar="DIR", help="directory, made if missing")
-    name = "make a certificate for this host name or address, by which appliances reach it"
-    init.add_argument("--name", dest="host_name", metavar="NAME", help=name)
+    name = "make a certificate for this host name or address, by which appliances reach it; may be repeated"
+    init.add_argument("--name", dest="host_names", action="append", default=[], metavar="NAME", help=name)
 
     running = _action(actions, "run", _run, "serve appliances until stopped")
     listing = _action(actions, "list", _list, "list the appliances")
@@ -118,12 +118,13 @@ async def _init(arguments: argparse.Namespace) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
         changed: dict[str, dict[str, Any]] = {}
-        if arguments.host_name is not None:
-            certificate.make_certificate(directory, arguments.host_name)
-            web = {"host": "*"} | ({"names": [name]} if _is_name(name := arguments.host_name) else {})
+        if host_names := list(dict.fromkeys(arguments.host_names)):
+            certificate.make_certificate(directory, *host_names)
+            named = [name for name in host_names if _is_name(name)]
+            web = {"host": "*"} | ({"names": named} if named else {})
             changed = {"web": web, "tls": {"certificate": certificate.CERTIFICATE, "key": certificate.KEY}}
         write(path, settings.written(**changed).encode())
-    elif arguments.host_name is not None:
+    elif arguments.host_names:
         hint = f"Name certificate and key in its [tls], or remove {path} and run this again; the key stays."
         raise InputError(f"{path} is there already, and says which certificate counts", hint)
     key = make_key(directory)

@@ -145,7 +145,10 @@ async def test_by_http_and_whether_it_has_come(database: Database) -> None:
             lines = await centre.post("assignments", body, mine.identity)
             assert not any("assignments" in line for line in lines), body
         await centre.deliver(mine, [mine.sealed(1, assignments=version)])
-    assert await lists.versions(mine.identity) == (version, version)
+        assert await lists.versions(mine.identity) == (version, version)
+        # It has one that nobody here made: the next list is above that.
+        await centre.deliver(mine, [mine.sealed(2, assignments=version + 10_000)])
+    assert (await lists.assign(mine.identity, street(3), NOW)).version == version + 10_001
 
 
 async def test_several_workers_assign_at_once(database: Database) -> None:

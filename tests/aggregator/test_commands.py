@@ -4,11 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
+from appliance.aggregator import settings
 from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database
 from appliance.aggregator.keys import open_key
 from appliance.aggregator.settings import FILE
+from appliance.certificate import CERTIFICATE
 from appliance.cli import main
 from tests.aggregator.centre import call, in_database
 from tests.aggregator.street import CODE, NOW, Sender, ingest
@@ -28,6 +31,15 @@ def test_init_makes_a_key_and_does_it_once(tmp_path: Path, capsys: pytest.Captur
     assert main(["aggregator", "init", str(directory), "--name", "meters.example"]) == 65
     assert main(["aggregator", "init", str(tmp_path / "other"), "--name", "no name"]) == 64
     assert not (tmp_path / "other" / FILE).exists()
+
+
+def test_a_certificate_for_several_names(tmp_path: Path) -> None:
+    names = ("meters.example", "10.0.0.7", "meters.example")
+    assert main(["aggregator", "init", str(tmp_path), *(word for name in names for word in ("--name", name))]) == 0
+    made = x509.load_pem_x509_certificate((tmp_path / CERTIFICATE).read_bytes())
+    reached_by = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(one.value) for one in reached_by] == ["meters.example", "10.0.0.7"]
+    assert settings.read(tmp_path).web.names == ("meters.example",)
 
 
 def test_an_operator_approves_and_revokes(centre: Path, capsys: pytest.CaptureFixture[str]) -> None:
