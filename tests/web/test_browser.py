@@ -76,9 +76,7 @@ async def test_a_row_changes_in_place(browser: Any, site: Site) -> None:
     site.pass_time(30)
     site.hear(60243827, consumption=31161)
     site.hear(50000000)
-    await tab.until(
-        f"{ROW}.textContent.includes('31,161') && document.getElementById('count').textContent === '2'"
-    )
+    await tab.until(f"{ROW}.textContent.includes('31,161') && document.getElementById('count').textContent === '2'")
     assert await tab.page.evaluate(f"window.kept === {ROW}.querySelector('th')"), "an unchanged cell was replaced"
     order = await tab.page.evaluate("[...document.querySelectorAll('#meters tr')].map(row => row.dataset.id)")
     assert order == ["50000000", "60243827"]
