@@ -3,7 +3,7 @@
 For a list of hundreds of meters with a small picture each. The first answer of an hour goes through what was sealed,
 one step down a tree for each meter and hour, and through the live database; from then on each question only reads the
 rows that came since, by their ids, which only grow. It begins anew when the hour, the time, or the list of segments
-changes.
+changes. What was imported counts like what was heard here, where nothing was heard here.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ _RECEPTIONS = "SELECT meter, at FROM reception WHERE id > ? AND at >= ?"
 _LAST_ID = "SELECT max(id) FROM (SELECT max(id) AS id FROM reading UNION ALL SELECT max(id) FROM reception)"
 _BREAKS = (
     "SELECT number, meter, at, kind, detail FROM event "
-    f"WHERE kind IN ({', '.join(repr(kind) for kind in BREAKS)}) AND at >= ? AND meter IS NOT NULL "
+    f"WHERE kind IN ({', '.join(repr(kind) for kind in BREAKS)}) AND at >= ? AND at < ? AND meter IS NOT NULL "
     f"ORDER BY at DESC LIMIT {MOST_BREAKS}"
 )
 
@@ -113,7 +113,9 @@ class LastDay:
         self._of: list[int] = []
         self._first_ms = 0
         self._timeline: Timeline | None = None
+        # When each hour begins, the one before the first included, and the last ends: here, and by the calendar.
         self._stamps: list[int] = []
+        self._utc_ms: list[int] = []
         self._courses: dict[int, _Course] = {}
         self._recent: list[dict[int, int]] = []
         self._last_id = 0
@@ -128,47 +130,56 @@ class LastDay:
     def _answer(self, view: View, now_ms: int) -> list[Day]:
         rows = catalogue.meters(view.catalogue)[-MOST_METERS:]
         first_ms = (now_ms // HOUR_MS - HOURS + 1) * HOUR_MS
-        of = [row.number for row in view.sealed]
+        of = [row.number for row in (*view.past, *view.sealed)]
         is_other = of != self._of or view.timeline is not self._timeline or view.live_to > self._last_id
         if is_other or first_ms != self._first_ms:
-            sealed = self._begin(view, rows, first_ms)
+            self._begin(view, rows, first_ms)
+            past, sealed = self._telling(view, view.past), self._telling(view, view.sealed)
             # The kernel reads these meanwhile.
             self._read_on(view)
+            self._read_sealed(view, past)
             self._read_sealed(view, sealed)
+            self._fill()
             self._of, self._timeline, self._first_ms = of, view.timeline, first_ms
         else:
             self._read_on(view)
         breaks, heard_now = self._breaks(view), self._heard_now(view, rows)
         return [self._day(row, breaks.get(row.number, ()), heard_now.get(row.number, 0)) for row in rows]
 
-    def _begin(self, view: View, rows: Iterable[MeterRow], first_ms: int) -> Sequence[SegmentRow]:
-        """Forget all; returns the segments that tell of these hours."""
+    def _begin(self, view: View, rows: Iterable[MeterRow], first_ms: int) -> None:
+        """Forget all."""
         self._of = []
         utc_ms = [first_ms + (n - 1) * HOUR_MS for n in range(HOURS + 2)]
         # Of the hour before the first only its end counts, so all that was before may be taken for a part of it.
         self._stamps = [1 << BOOT_SHIFT, *map(view.timeline.stamp_at, utc_ms[1:])]
+        self._utc_ms = [0, *utc_ms[1:]]
         self._courses = {row.number: _Course() for row in rows}
         self._recent = [{} for _ in range(HOURS + 1)]
         self._last_id = view.live_to
         _read_ahead(view.history.directory / LIVE)
-        begins = [row.from_at for row in view.sealed]
-        first = max([0, *(n for n, begin in enumerate(begins) if begin <= self._stamps[1])])
-        for segment in view.sealed[first:]:
+
+    def _telling(self, view: View, segments: Sequence[SegmentRow]) -> Sequence[SegmentRow]:
+        """Those of some segments in the order of time that tell of these hours."""
+        first = max([0, *(n for n, row in enumerate(segments) if row.from_at <= self._edges(row.from_at)[1])])
+        for segment in segments[first:]:
             if segment.bytes <= READ_AHEAD_BYTES:
                 _read_ahead(segment_path(view.history.directory, segment.number))
-        return view.sealed[first:]
+        return segments[first:]
 
     def _read_sealed(self, view: View, segments: Sequence[SegmentRow]) -> None:
         known = json.dumps(list(self._courses)[:MOST_METERS])
         for n, segment in enumerate(segments):
             # Of the first what was before the first hour, too.
             low = self._place(segment.from_at) if n else 0
-            stamps = self._stamps[low : self._place(segment.to_at) + 2]
-            for number, hour, consumption, heard in view.rows(segment, _SEALED, (known, json.dumps(stamps))):
+            edges = self._edges(segment.from_at)[low : self._place(segment.to_at) + 2]
+            for number, hour, consumption, heard in view.rows(segment, _SEALED, (known, json.dumps(edges))):
                 course = self._courses[number]
                 if consumption >= 0:
                     course.sealed[low + hour] = consumption
                 course.heard |= heard << (low + hour)
+
+    def _fill(self) -> None:
+        """Between readings a register is what it was."""
         for course in self._courses.values():
             course.used = None
             for hour in range(1, HOURS + 1):
@@ -213,9 +224,14 @@ class LastDay:
             course = self._courses[number] = _Course()
         return course
 
+    def _edges(self, at: int) -> list[int]:
+        """When the hours begin, in stamps of the kind that `at` is."""
+        return self._stamps if at >= 1 << BOOT_SHIFT else self._utc_ms
+
     def _place(self, at: int) -> int:
         """The hour that a stamp is in."""
-        return next((n for n in range(HOURS, 0, -1) if at >= self._stamps[n]), 0)
+        edges = self._edges(at)
+        return next((n for n in range(HOURS, 0, -1) if at >= edges[n]), 0)
 
     def _heard_now(self, view: View, rows: Iterable[MeterRow]) -> Mapping[int, int]:
         """The hours of the receptions that are not rows yet, by meter."""
@@ -227,10 +243,12 @@ class LastDay:
     def _breaks(self, view: View) -> dict[int, list[_Break]]:
         """What happened to registers, by meter."""
         # What is told of may be long before the reading that shows it: the meter may have been silent in between.
-        low = view.timeline.stamp_at(self._first_ms - HOURS * HOUR_MS)
-        rows = view.catalogue.execute(_BREAKS, (low,)).fetchall()
+        low_ms = self._first_ms - HOURS * HOUR_MS
+        heard_here = (view.timeline.stamp_at(low_ms), _END)
+        rows = view.catalogue.execute(_BREAKS, heard_here).fetchall()
+        rows += view.catalogue.execute(_BREAKS, (low_ms, 1 << BOOT_SHIFT)).fetchall() if view.past else []
         # The live database is committed before the catalogue: of a reading that is there the event is too.
-        rows += view.live.execute(_BREAKS, (low,)).fetchall()
+        rows += view.live.execute(_BREAKS, heard_here).fetchall()
         found: dict[int, list[_Break]] = {}
         for _, number, at, kind, detail in sorted({row[0]: row for row in rows}.values()):
             told = json.loads(detail)
@@ -253,6 +271,7 @@ class LastDay:
             latest = recent.get(number, latest)
             if latest is not None:
                 registers[hour] = latest
+        edges = self._edges(course.last_at)
         lacking: dict[int, int] = {}
         for one in breaks:
             later = range(one.hour, HOURS + 1)
@@ -261,7 +280,7 @@ class LastDay:
             lacking[hour] = lacking.get(hour, 0) + one.lacking
         return tuple(
             None
-            if registers[hour] < 0 or registers[hour - 1] < 0 or self._stamps[hour] > course.last_at
+            if registers[hour] < 0 or registers[hour - 1] < 0 or edges[hour] > course.last_at
             else registers[hour] - registers[hour - 1] + lacking.get(hour, 0)
             for hour in range(1, HOURS + 1)
         )

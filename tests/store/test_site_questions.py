@@ -16,7 +16,7 @@ from appliance.store.last_day import HOURS, Day, LastDay
 from appliance.store.reception import receptions
 from appliance.store.rows import QUARTER_MS, SUSPECT, MeterKey
 from appliance.timeline import Boot, Fix, stamp
-from tests.store.made_history import METERS, START_MS, Happened, Heard, Made, key, made
+from tests.store.made_history import METERS, START_MS, Happened, Heard, Made, Row, key, made
 from tests.store.test_queries import ACTS, DAY_MS, HOUR_MS, KNOWN, lived, plain, rows
 
 HISTORIES = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -44,16 +44,15 @@ def assert_day(history: Made, day: Day, first_ms: int) -> None:
     meter = day.meter.key.meter_id - 1000
     heard_until = history.timeline.utc_ms(history.lasts[meter])
     for n in range(HOURS):
-        begin, end = (own(history, meter, first_ms + (n + m) * HOUR_MS) for m in (0, 1))
+        begin, end = (counted(history, meter, first_ms + (n + m) * HOUR_MS) for m in (0, 1))
         is_known = begin is not None and end is not None and first_ms + n * HOUR_MS <= heard_until
         assert day.used[n] == (end - begin if is_known and begin is not None and end is not None else None)
 
 
-def own(history: Made, meter: int, utc_ms: int) -> int | None:
-    """What a meter counted by its own messages until before an instant."""
-    known = [row for row in history.readings(meter) if row.at >= 1 << 42]
-    counted = [row.total for row in known if history.timeline.utc_ms(row.at) < utc_ms]
-    return counted[-1] if counted else None
+def counted(history: Made, meter: int, utc_ms: int) -> int | None:
+    """What a meter counted until before an instant."""
+    known = [row.total for row in history.readings(meter) if history.timeline.utc_ms(row.at) < utc_ms]
+    return known[-1] if known else None
 
 
 @HISTORIES
@@ -112,6 +111,26 @@ def test_what_was_used_where_a_register_began_anew(tmp_path: Path, kind: str, af
         with contextlib.closing(history.history()) as asked:
             (day,) = LastDay().answer(asked, START_MS + 5 * HOUR_MS)
             assert day.used[-6:] == (None, None, 10, used, 7, None)
+
+
+def test_the_last_day_of_what_was_imported_and_then_heard_here(tmp_path: Path) -> None:
+    """A log of the 20 hours before the first start, in which a register rolls over; another meter is heard no more."""
+    with plain(tmp_path) as history:
+        logged = [
+            Row(meter, START_MS - hour * HOUR_MS, (99_900 - hour * 10) % 100_000, 0, 0)
+            for meter in (1, 2)
+            for hour in range(20, 0, -1)
+        ]
+        logged.append(Row(1, START_MS - HOUR_MS // 2, 50, 0, 0))
+        told = {"before": 99_890, "after": 50, "modulus": 100_000}
+        history.tell([Happened(1, START_MS - HOUR_MS // 2, "register_rolled_over", told)])
+        history.log(logged, [Heard(1, row.at, row.at, 1) for row in logged if row.meter == 1])
+        history.put(rows(1, (1, 60), (HOUR_MS, 75)))
+        with contextlib.closing(history.history()) as asked:
+            two, one = sorted(LastDay().answer(asked, START_MS + HOUR_MS + 1), key=lambda day: -day.meter.number)
+    assert one.used == (None, None, None, *[10] * 18, 170, 10, 15)
+    assert one.heard == (False, False, *[True] * 20, False, False)
+    assert two.used == (None, None, None, *[10] * 19, None, None)
 
 
 @HISTORIES
