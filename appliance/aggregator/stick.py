@@ -9,6 +9,7 @@ no more than what comes by HTTP. What lies there already stays, for other batche
 """
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -44,11 +45,7 @@ class Stick:
 
     def __init__(self, folder: Path, ingest: Ingest, appliances: Appliances) -> None:
         found = [path for path in _below(folder) if path.suffix in ENDINGS]
-        # In the order of their numbers, which have zeros before them only as far as six digits.
-        self.files = sorted(
-            found,
-            key=lambda path: (ENDINGS.index(path.suffix), len(path.parent.name), path.parent, len(path.name), path),
-        )
+        self.files = sorted(found, key=lambda path: (ENDINGS.index(path.suffix), _in_order(path)))
         self._ingest = ingest
         self._appliances = appliances
         self._receipts: dict[Path, list[bytes]] = {}
@@ -119,6 +116,11 @@ class Stick:
             if found:
                 written.append(_add(folder / ASSIGNED, found))
         return written
+
+
+def _in_order(path: Path) -> str:
+    """By its numbers, which have zeros before them only as far as six digits."""
+    return re.sub("[0-9]+", lambda number: number[0].zfill(16), path.as_posix())
 
 
 def _add(path: Path, lines: list[bytes]) -> Path:
