@@ -17,6 +17,7 @@ from typing import Any
 from appliance import lasting, zones
 from appliance.errors import ConfigError
 from appliance.lasting import Lasting, default_name
+from appliance.naming import MOST_NAME, MOST_PLACE
 from appliance.settings import near, nearest, setting, settings_of, toml_document
 
 # Of the arguments of a command; what is shorter stands everywhere.
@@ -31,14 +32,14 @@ class Site:
     name: str = setting(
         "Meter appliance",
         "What the page is headed with, such as the street.",
-        pattern=r".{1,80}",
-        words="a text of at most 80 characters",
+        pattern=f".{{1,{MOST_NAME}}}",
+        words=f"a text of at most {MOST_NAME} characters",
     )
     place: str = setting(
         "",
         "Where it hangs, for whoever has to find it: an address, a floor, coordinates. Shown on the page.",
-        pattern=".{0,120}",
-        words="a text of at most 120 characters",
+        pattern=f".{{0,{MOST_PLACE}}}",
+        words=f"a text of at most {MOST_PLACE} characters",
     )
     zone: str = setting(
         "",

@@ -58,7 +58,7 @@ MAY_IMPORT = {
         *(f"appliance.{p}" for p in ("config", "status", "machine", "radio.attached", "radio.sources.usb")),
     ),
     "appliance.machine": ("appliance.kernel_clock",),
-    "appliance.config": tuple(f"appliance.{p}" for p in ("errors", "settings", "lasting", "zones")),
+    "appliance.config": tuple(f"appliance.{p}" for p in ("errors", "settings", "lasting", "naming", "zones")),
     "appliance.lasting": ("appliance.errors", "appliance.settings", "appliance.durable"),
     "appliance.settings": ("appliance.errors",),
     "appliance.control": (*NOUNS, "appliance.config", "appliance.settings"),
@@ -67,6 +67,7 @@ MAY_IMPORT = {
     "appliance.boot_order": ("appliance.fixes",),
     "appliance.fixes": (),
     "appliance.zones": (),
+    "appliance.naming": (),
     "appliance.kernel_clock": (),
     "appliance.model": (),
     "appliance.errors": (),
@@ -162,6 +163,7 @@ MAY_IMPORT = {
         "appliance.progress",
         "appliance.settings",
         "appliance.assignment",
+        "appliance.naming",
         *(
             f"appliance.sync.{p}"
             for p in ("envelope", "batch", "unpack", "receipt", "answer", "assignments", "identity", "keyfile", "pull")

@@ -26,6 +26,7 @@ from appliance.aggregator import audit
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import appliance, appliance_key, chain, enrolment_token
 from appliance.errors import UsageError
+from appliance.naming import MOST_NAME
 from appliance.sync.batch import LIMIT, NO_BATCH
 from appliance.sync.envelope import ENROLMENT, ROTATION, Refused, key_id, opened, read
 from appliance.sync.identity import NAME_DIGITS, name_of
@@ -34,7 +35,6 @@ WAITING, APPROVED, REVOKED = "waiting", "approved", "revoked"
 # Anyone can enrol: who waits for an operator is bounded.
 MOST_WAITING = 1_000
 MOST_STATEMENT_BYTES = 8_192
-MOST_NAME = 64
 TOKEN_BYTES = 15
 _IDENTITY = re.compile(f"[0-9a-f]{{{NAME_DIGITS}}}")
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from appliance.aggregator.database import Database
 from appliance.aggregator.schema import NO_APPLIANCE, appliance, refusal, refusal_count
 from appliance.store.limits import Bucket
+from appliance.sync.envelope import printable
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ class Refusals:
 
 def _evidence(appliance_id: int, reason: str, words: str, line: bytes, received_utc_ms: int) -> dict[str, Any]:
     # As text that any database takes: the words quote what was sent.
-    quoted = words[:MOST_WORDS].encode("ascii", "backslashreplace").decode().replace("\0", "\\0")
+    quoted = printable(words[:MOST_WORDS])
     return {
         "appliance_id": appliance_id, "received_utc_ms": received_utc_ms, "reason": reason, "words": quoted,
         "line_bytes": len(line), "evidence": line[:MOST_EVIDENCE_BYTES],

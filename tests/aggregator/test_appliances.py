@@ -10,7 +10,10 @@ from appliance.aggregator.appliances import Appliances
 from appliance.aggregator.database import Database
 from appliance.aggregator.overview import keys
 from appliance.aggregator.schema import appliance_key, chain, enrolment_token
+from appliance.config import Site
 from appliance.errors import UsageError
+from appliance.naming import MOST_NAME
+from appliance.settings import settings_of
 from appliance.sync.envelope import ENROLMENT, Refused, seal
 from tests.aggregator.street import CODE, NOW, Sender, key, public, rows
 
@@ -55,6 +58,18 @@ async def test_what_an_introduction_does_not_say_stays_known(database: Database)
     await appliances.enrol(sender.enrolment(name="", version="0.2.0"), NOW + 2)
     (known,) = await appliances.all()
     assert (known.name, known.version) == ("Calle 5", "0.2.0")
+
+
+@pytest.mark.parametrize(
+    "name", ["Ñ" * MOST_NAME, "\U00010348" * MOST_NAME, "x" * (MOST_NAME + 1), "a\u200db", "a\u202eb"]
+)
+async def test_a_name_is_taken_by_both_sides_or_by_neither(database: Database, name: str) -> None:
+    site, wrong = settings_of(Site, {"name": name}, "site")
+    if wrong:
+        assert await refused(Appliances(database).enrol(Sender().enrolment(name=name), NOW)) == "bad_content"
+    else:
+        assert await Appliances(database).enrol(Sender().enrolment(name=site.name), NOW) == "waiting"
+    assert bool(wrong) == (name[:1] in "xa")
 
 
 async def test_another_claim_code_is_said(database: Database) -> None:
@@ -102,7 +117,7 @@ async def test_enrolment_that_is_not_its_own_is_refused(database: Database) -> N
     lines = {
         sender.enrolment(appliance="0" * 32): "not_its_own", sender.enrolment(public_key=public(key(9))): "unknown_key",
         sender.enrolment(public_key="AAAA"): "bad_content", sender.enrolment(public_key=7): "bad_content",
-        sender.enrolment(name="x" * 65): "bad_content", sender.enrolment(version="\0"): "bad_content",
+        sender.enrolment(name="x" * 81): "bad_content", sender.enrolment(version="\0"): "bad_content",
         sender.enrolment(claim="short"): "bad_content", sender.enrolment(token="\ud800"): "bad_content",
         sender.enrolment(more=1): "bad_content", sender.rotation(2): "bad_content", b"x": "malformed",
         b" " * 9_000: "too_large", seal(ENROLMENT, b"[]", sender.keys[1]): "bad_content",

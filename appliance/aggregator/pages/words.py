@@ -43,7 +43,7 @@ REASONS = {
     ),
     "bad_content": (
         "It is signed rightly, but what is in it breaks the rules of its format.",
-        "Keep the evidence and update the appliance's program; its batches wait there.",
+        "Compare the versions of the program on the appliance and here, and update the older one; what it has waits.",
     ),
     "fork": (
         "Two different batches claim the same place among those of one appliance.",
