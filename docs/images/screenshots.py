@@ -130,7 +130,7 @@ async def photograph(browser: Browser, url: str, password: str) -> None:
         if path != "login":
             await page.locator("#name").fill("technician")
             await page.locator("#password").fill(password)
-            await page.locator(".login button").click()
+            await page.locator("#password").press("Enter")
             await page.locator("form.person").wait_for()
             await page.goto(url + path)
         if path in ("", "meters"):
