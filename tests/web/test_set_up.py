@@ -291,7 +291,11 @@ async def test_an_account_is_added_with_a_password_shown_once_and_removed(site: 
         status, page = await client.post("accounts", {"account": " Luis.Soto "} | OWN)
         (password,) = re.findall(r'granted">([a-z0-9-]{19})<', page)
         assert (status, "luis.soto can log in now." in page) == (200, True)
-        assert password not in await client.get()
+        shown = await client.get()
+        assert password not in shown
+        assert re.search(
+            r"luis\.soto</bdi></b> <span class=\"quiet\">password of <time [^>]*>\d+ s</time> ago</span>", shown
+        )
         async with aiohttp.ClientSession(headers={"Origin": site.url}) as luis:
             typed = {"name": "luis.soto", "password": password}
             async with luis.post(f"{site.url}/login", data=typed, allow_redirects=False) as answer:

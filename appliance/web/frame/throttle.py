@@ -18,7 +18,8 @@ FREE = 5
 FIRST_S = 5.0
 MOST_S = {"address": 900.0, "account": 60.0, "device": 900.0}
 FORGET_S = 86_400.0
-# Beyond, what was counted longest ago is forgotten: each took a password's work to make.
+# Beyond, what was counted longest ago is forgotten. Only a password that was compared leaves a count, so that a flood
+# of names that costs its sender nothing pushes out no lock.
 MOST_KNOWN = 20_000
 
 
@@ -57,10 +58,10 @@ class Throttle:
         Returns the keys that are locked from now on and were not before the first failure too many. Raises Locked.
         """
         keys, now_s = list(keys), self._monotonic()
-        found = [self._count(key, now_s) for key in keys]
-        if (left_s := max(count.until_s for count in found) - now_s) > 0:
-            raise Locked(left_s)
-        first = []
+        until_s = max((count.until_s for key in keys if (count := self._counts.get(key))), default=now_s)
+        if until_s > now_s:
+            raise Locked(until_s - now_s)
+        found, first = [self._count(key, now_s) for key in keys], []
         for key, count in zip(keys, found, strict=True):
             count.failures += 1
             count.last_s = now_s
@@ -75,9 +76,11 @@ class Throttle:
         """The attempt was none: no password was compared. What failed before it counts as it did."""
         for key in keys:
             if (count := self._counts.get(key)) is not None:
-                count.failures = max(0, count.failures - 1)
+                count.failures -= 1
                 if count.failures < FREE:
                     count.until_s = 0.0
+                if not count.failures:
+                    del self._counts[key]
 
     def succeeded(self, keys: Iterable[Key]) -> None:
         """The attempt was none of a guesser: forget their failures."""

@@ -115,6 +115,23 @@ def test_what_is_remembered_is_bounded(
     assert one.fail(Key(kind, "mine")) == []
 
 
+def test_who_compares_no_password_pushes_out_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an address that is locked, or where too many wait, any number of names costs nothing."""
+    monkeypatch.setattr(throttle, "MOST_KNOWN", 10)
+    one = Guesser()
+    for _ in range(FREE):
+        one.fail(ANA, HERE)
+        one.fail(THERE)
+    for n in range(100):
+        assert one.locked_s(THERE, Key("account", f"locked {n}")) == 5
+    for n in range(100):
+        keys = [Key("address", "192.0.2.3"), Key("account", f"overrun {n}")]
+        one.fail(*keys)
+        one.throttle.withdraw(keys)
+    assert one.locked_s(ANA) == 5
+    assert one.locked_s(HERE) == 5
+
+
 def test_an_attempt_never_overflows() -> None:
     one = Guesser()
     for _ in range(3000):
