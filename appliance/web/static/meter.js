@@ -14,6 +14,9 @@
   const HOUR = 3600000;
   const DAY = 24 * HOUR;
   const SHORTEST = HOUR;
+  // A step that is chosen shows so much; where less is chosen afterwards, the step is no longer kept.
+  const STEPS = { quarter: { shown: 0, least: 0 }, day: { shown: 14 * DAY, least: 2 * DAY }, month: { shown: 366 * DAY, least: 62 * DAY } };
+  const BAR = 0.86; // of a step
   const RIGHT = 34; // beside each chart as much room as the axis of levels takes, so that all begin and end alike
   const FOLLOW_MS = 60000;
   const box = document.getElementById("charts");
@@ -26,6 +29,8 @@
   const aheadMs = Date.now() - Number(document.getElementById("connection").dataset.now);
   let shown = { from: now() - DAY, to: now(), step: "" };
   let told = null;
+  let inView = null; // whole steps, and nothing that is still to come
+  let drawn = null; // the same, or where fingers hold it
   let charts = [];
   let left = 58;
   let asked = 0;
@@ -70,9 +75,10 @@
     ctx.restore();
   };
 
+  const between = ({ from, to }) => `${instant(from)} – ${instant(to)}`;
   const say = (place) => {
     if (place === null || place === undefined || !told || place >= told.begin.length) {
-      readout.textContent = `${instant(shown.from)} – ${instant(shown.to)}`;
+      readout.textContent = between(shown);
       return;
     }
     const { used, register, messages, level_db: level } = told;
@@ -92,7 +98,14 @@
     readout.textContent = parts.join(" · ");
   };
 
-  const bars = uPlot.paths.bars({ size: [0.86, 60], align: 1 });
+  // As wide as the shortest step, whatever of them is known: a single one has no neighbour to go by.
+  const bars = uPlot.paths.bars({
+    align: 1,
+    disp: {
+      x0: { unit: 1, values: (u) => u.data[0] },
+      size: { unit: 1, values: () => [(BAR * Math.min(...told.begin.map((ms, i) => told.end[i] - ms))) / 1000] },
+    },
+  });
   const chart = (id, height, xs, series, axes, scales, draw) => {
     const place = document.getElementById(id);
     const axis = { stroke: () => colour("--quiet"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font };
@@ -104,7 +117,7 @@
       padding: [8, axes.length > 1 ? 0 : RIGHT, 0, 0],
       cursor: { sync: { key: "meter", scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false, bind: { dblclick: () => () => zoom(3) } },
       select: { show: true },
-      scales: { x: { time: true, range: () => [told.from / 1000, told.to / 1000] }, ...scales },
+      scales: { x: { time: true, range: () => [drawn.from / 1000, drawn.to / 1000] }, ...scales },
       series: [{}, ...series.map(({ data, ...own }) => own)],
       axes: [{ ...axis, values: times, space: 64, size: 42 }, ...axes.map((own) => ({ ...axis, size: left, values: (u, splits) => splits.map(tick), ...own }))],
       hooks: {
@@ -119,7 +132,7 @@
       },
     };
     const made = new uPlot(options, [xs, ...series.map((one) => one.data)], place);
-    touch(made);
+    MeterTouch(made.over, { inView: () => inView, follow, settle });
     return made;
   };
 
@@ -139,8 +152,11 @@
   const draw = () => {
     charts.forEach((one) => one.destroy());
     charts = [];
+    const until = Math.max(told.to, Math.min(told.end.at(-1) ?? told.to, now()));
+    drawn = inView = { from: Math.min(told.from, told.begin[0] ?? told.from), to: until };
     const begin = told.begin.map((ms) => ms / 1000);
-    const end = told.end.map((ms) => ms / 1000);
+    // The register of the running step is that of now.
+    const end = told.end.map((ms) => Math.min(ms, until) / 1000);
     const scaled = (values) => values.map((counts) => (counts === null ? null : counts * multiplier));
     const unheard = (i) => told.messages[i] === 0;
     // What was used while the meter was not heard is drawn as its mean over that time, and paler.
@@ -184,11 +200,18 @@
     }
   };
 
+  // As much as can be shown, and not beyond now.
+  const within = ({ from, to }) => {
+    const span = Math.max(SHORTEST, to - from);
+    const last = Math.min(to, now());
+    return { from: Math.round(last - span), to: Math.round(last) };
+  };
+
   const show = async (change) => {
     const wanted = { ...shown, ...change };
-    const span = Math.max(SHORTEST, wanted.to - wanted.from);
-    const to = Math.min(wanted.to, now());
-    shown = { from: Math.round(to - span), to: Math.round(to), step: wanted.step };
+    if (change.step) wanted.from = Math.min(wanted.from, wanted.to - STEPS[change.step].shown);
+    else if (wanted.step && wanted.to - wanted.from < STEPS[wanted.step].least) wanted.step = "";
+    shown = { ...within(wanted), step: wanted.step };
     const query = new URLSearchParams({ from: Math.max(0, shown.from), to: shown.to });
     if (shown.step) query.set("step", shown.step);
     const turn = ++asked;
@@ -228,38 +251,18 @@
     show({ from: middle - half, to: middle + half });
   };
 
-  // One finger moves, two zoom; up and down still scrolls the page. What is drawn follows once the fingers are off.
-  const touch = (u) => {
-    const down = new Map();
-    let begun = null;
-    const edges = () => [...down.values()].map((finger) => finger.clientX).sort((a, b) => a - b);
-    const over = u.over;
-    over.addEventListener("pointerdown", (event) => {
-      if (event.pointerType !== "touch") return;
-      down.set(event.pointerId, event);
-      begun = { ...shown, edges: edges() };
-    });
-    over.addEventListener("pointermove", (event) => down.has(event.pointerId) && down.set(event.pointerId, event));
-    const up = (event) => {
-      if (!down.has(event.pointerId)) return;
-      const ended = edges();
-      down.delete(event.pointerId);
-      if (!begun || event.type === "pointercancel") return;
-      const rect = over.getBoundingClientRect();
-      const ms = (px) => ((px - rect.left) / rect.width) * (begun.to - begun.from);
-      if (ended.length === 1 && begun.edges.length === 1) {
-        const moved = ms(begun.edges[0]) - ms(ended[0]);
-        if (Math.abs(ended[0] - begun.edges[0]) > 12) show({ from: begun.from + moved, to: begun.to + moved });
-      } else if (ended.length === 2 && begun.edges.length === 2) {
-        const factor = (begun.edges[1] - begun.edges[0]) / Math.max(20, ended[1] - ended[0]);
-        const fixed = begun.from + ms((begun.edges[0] + begun.edges[1]) / 2);
-        const left = ms((ended[0] + ended[1]) / 2) * factor;
-        begun = null;
-        show({ from: fixed - left, to: fixed - left + (shown.to - shown.from) * factor });
-      }
-    };
-    over.addEventListener("pointerup", up);
-    over.addEventListener("pointercancel", up);
+  // While fingers move: what is drawn, elsewhere.
+  const place = (span) => {
+    drawn = span;
+    charts.forEach((one) => one.setScale("x", { min: span.from / 1000, max: span.to / 1000 }));
+  };
+  const follow = (map) => {
+    place(within({ from: map(inView.from), to: map(inView.to) }));
+    readout.textContent = between(drawn);
+  };
+  const settle = (map) => {
+    if (map) show({ from: map(shown.from), to: map(shown.to) });
+    else place(inView);
   };
 
   box.addEventListener("click", (event) => {
@@ -292,8 +295,10 @@
   }, FOLLOW_MS);
 
   const kept = new URLSearchParams(location.hash.slice(1));
-  const given = Number(kept.get("to"));
-  if (given) shown = { from: Number(kept.get("from")), to: given, step: kept.get("step") || "" };
+  const [from, to] = ["from", "to"].map((name) => Number(kept.get(name)));
+  const step = kept.get("step");
+  // Anybody may have written the address.
+  if (to > from && Number.isFinite(to - from)) shown = { from, to, step: Object.hasOwn(STEPS, step) ? step : "" };
   box.hidden = false;
   show({});
 }
