@@ -42,7 +42,16 @@ KNOWN_S = 2.0
 # Clocks of servers are right to less than this.
 SERVER_MS = 500
 
-HINT_WAITING = "Tell the operator the number and the code. What waits is kept, and goes once they have approved it."
+HINT_WAITING = (
+    "Tell the operator the number and the code, which the page has under Delivery, and 'appliance outbox list'. What"
+    " waits is kept, and goes once they have approved it."
+)
+HINT_IN_VAIN = (
+    "The token is not known there, has expired or was used already: ask for another, or tell the operator the number"
+    " and the code, which the page has under Delivery. What waits is kept, and goes once they have approved it."
+)
+# Which of these say that the aggregator has not decided yet.
+HINTS_WAITING = (HINT_WAITING, HINT_IN_VAIN)
 HINT_REVOKED = "Ask the operator why. What waits is kept; a USB stick carries no more than this link does."
 HINT_REFUSED = "Ask the operator, who sees the refusal and its reason. What waits is kept, and is tried again."
 HINT_AGAIN = (
@@ -66,9 +75,10 @@ class About:
 class Contact:
     """How it went with an address: when it last answered with its key, in s of the clock; what is wrong, or "".
 
-    `cause` is one of `transport.CAUSES`, or "".
+    `cause` is one of `transport.CAUSES`, or "". One that was never needed is not `tried`.
     """
 
+    tried: bool = False
     answered_s: float | None = None
     fault: str = ""
     hint: str = ""
@@ -101,28 +111,50 @@ class Courier:
         self._announced = 0
         self._not_assigned = ""
         self._monotonic = monotonic
+        self._asked = asyncio.Event()
+        self.is_trying = False
         self.contacts = {link.address: Contact() for link in links}
 
     def now_s(self) -> float:
         """The clock of `contacts`, in s."""
         return self._monotonic()
 
+    def try_now(self) -> None:
+        """Try at once, as somebody asks who has mended the link or was approved, whatever pause is being made."""
+        self.is_trying = True
+        self._asked.set()
+
     async def run(self, report: Callable[[str, str], None]) -> None:
         """Deliver for ever. `report` is told what is wrong and what to do about it; two empty texts if nothing is."""
         try:
             while True:
+                self._asked.clear()
+                self.is_trying = True
                 fault = await self._try()
+                self.is_trying = False
                 if fault is None:
                     report(self._not_assigned, HINT_ASSIGNED if self._not_assigned else "")
                     self._reset_pauses()
-                    await self._sealing.made.wait()
+                    await self._wait(self._sealing.made.wait())
                 else:
                     report(str(fault), fault.hint)
-                    await self._sleep(max(self._pauses(), fault.retry_after_s or 0.0))
+                    await self._wait(self._sleep(max(self._pauses(), fault.retry_after_s or 0.0)))
                 self._sealing.made.clear()
         finally:
             for link in self._links:
                 await link.close()
+
+    async def _wait(self, until: Awaitable[object]) -> None:
+        """Wait, unless somebody asks for a try."""
+        waiting = [asyncio.ensure_future(one) for one in (until, self._asked.wait())]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+        for one in done:
+            one.result()
 
     async def _try(self) -> NotDelivered | None:
         """Deliver; what kept it from that. The card may be why: what it cannot keep counts as not delivered."""
@@ -157,8 +189,7 @@ class Courier:
     async def _deliver(self, link: Link) -> None:
         is_introduced = False
         while names := await self._sealing.of(lambda outbox: list(outbox.waiting)[:MOST_ASKED]):
-            # Whoever was never receipted is not known there yet, most likely.
-            if not is_introduced and not await self._sealing.of(lambda outbox: outbox.was_receipted):
+            if not is_introduced and await self._is_to_be_introduced(link):
                 await self._introduce(link)
                 is_introduced = True
             await self._fetch(link)
@@ -172,23 +203,32 @@ class Courier:
                 is_introduced = True
         await self._fetch(link)
 
+    async def _is_to_be_introduced(self, link: Link) -> bool:
+        """Whoever was never receipted is not known there yet, most likely; and a token may be one that was just set."""
+        has_token = self._about.token and self.contacts[link.address].answered_s is None
+        return bool(has_token) or not await self._sealing.of(lambda outbox: outbox.was_receipted)
+
     async def _ask(self, link: Link, names: Sequence[Name]) -> None:
         """Take in the receipts of what was stored already."""
         appliance = await self._sealing.of(lambda outbox: outbox.identity.appliance)
         asked = json.dumps({"appliance": appliance, "batches": names}).encode()
-        await self._post(link, RECEIPTS, [asked])
+        await self._post(link, RECEIPTS, [asked], Told())
 
     async def _send(self, link: Link, names: Sequence[Name]) -> int:
         """Send as many batches as the link bears; returns how many of them wait no longer."""
-        if not (lines := await self._sealing.of(lambda outbox: outbox.sound_lines(names, self._bytes))):
+        if not (found := await self._sealing.of(lambda outbox: outbox.sound_lines(names, self._bytes))):
             return len(names)
         # Nor is it sent again what is stored there, but whose receipts the card does not take.
         self._broke_off = True
+        told = Told()
         try:
-            told, _ = await self._post(link, BATCHES, lines)
+            await self._post(link, BATCHES, list(found.values()), told)
         except NotDelivered:
             self._bytes = max(LEAST_BYTES, self._bytes // 2)
             raise
+        finally:
+            if told.status == 200:
+                await self._sealing.of(lambda outbox: outbox.note_sent(found))
         self._broke_off = False
         # A receipt may also have come another way meanwhile.
         taken = len(names) - await self._sealing.of(lambda outbox: sum(name in outbox.waiting for name in names))
@@ -215,7 +255,8 @@ class Courier:
         statements = [(ENROLMENTS, identity.introduction(about.name, about.version, about.token))]
         statements += [(ROTATIONS, rotation) for rotation in identity.rotations]
         for number, (path, statement) in enumerate(statements, 1):
-            told, _ = await self._post(link, path, [statement])
+            told = Told()
+            await self._post(link, path, [statement], told)
             # Of the keys between the first and the last some may be revoked, or known already.
             if told.refusals and (path == ENROLMENTS or number == len(statements)):
                 reason, words = told.refusals[0]
@@ -230,7 +271,8 @@ class Courier:
         announced, self._announced = self._announced, 0
         identity = await self._sealing.of(lambda outbox: outbox.identity)
         asked = question(identity.appliance, version, identity.key)
-        told, outcomes = await self._post(link, ASSIGNMENTS, [asked], assignments.MOST_LINE_BYTES + 100)
+        told = Told()
+        outcomes = await self._post(link, ASSIGNMENTS, [asked], told, assignments.MOST_LINE_BYTES + 100)
         # That there are newer ones was said again; once for each answer to something else is enough.
         self._announced = 0
         self._not_assigned = ""
@@ -241,27 +283,35 @@ class Courier:
             log.warning("aggregator=%s assignments version=%d not taken in: %s", link.address, announced, why)
 
     async def _post(
-        self, link: Link, path: str, lines: Sequence[bytes], most_bytes: int = MOST_LINE_BYTES
-    ) -> tuple[Told, list[Outcome]]:
-        """One request; what is signed is taken in though it breaks off. Raises NotDelivered, StoreError, OSError."""
+        self, link: Link, path: str, lines: Sequence[bytes], told: Told, most_bytes: int = MOST_LINE_BYTES
+    ) -> list[Outcome]:
+        """One request; fills in what is `told`. What is signed is taken in though it breaks off.
+
+        Raises NotDelivered, StoreError, OSError.
+        """
         identity = await self._sealing.of(lambda outbox: outbox.identity)
-        told = Told()
+        contact = self.contacts[link.address]
+        contact.tried = True
         try:
             await link.post(path, lines, identity.appliance, told, most_bytes)
         finally:
             outcomes = await self._take(link, [*told.receipts, *told.assignments])
         if told.answer is None:
             raise NotDelivered(f"{link.address} does not answer with its key", HINT_KEY)
-        self.contacts[link.address].answered_s = self._monotonic()
+        contact.answered_s = self._monotonic()
         elapsed_ms = round(1000 * (told.heard_s - told.sent_s))
         self._offer_time(told.answer.utc_ms + elapsed_ms // 2, elapsed_ms // 2 + SERVER_MS)
         if told.answer.standing == "waiting":
+            # Without the code: what is wrong is told to strangers, too.
             words = f"waits for the operator's approval at {link.address}: appliance {identity.fingerprint}"
-            raise NotDelivered(f"{words}, code {identity.claim_code}", HINT_WAITING, WAITING_S)
+            # What a former key signed before it went has no token.
+            is_in_vain = self._about.token and not identity.kept_introduction
+            hint = HINT_IN_VAIN if is_in_vain else HINT_WAITING
+            raise NotDelivered(words, hint, WAITING_S)
         if told.answer.standing == "revoked":
             raise NotDelivered(f"the operator of {link.address} has revoked this appliance", HINT_REVOKED, REVOKED_S)
         self._announced = told.answer.assignments
-        return told, outcomes
+        return outcomes
 
     async def _take(self, link: Link, signed: Sequence[bytes]) -> list[Outcome]:
         outcomes = await Taking(self._sealing, link.keys).take(signed)

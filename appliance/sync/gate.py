@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from appliance.sync.courier import About
 from appliance.sync.envelope import PULL, Refused, opened, read
 from appliance.sync.identity import Identity
+from appliance.sync.outbox import Name
 from appliance.sync.pull import MOST_PULLED_BYTES, MOST_REQUEST_BYTES, Nonces, Pull, unpack_pull
 from appliance.sync.sealing import Sealing
 from appliance.sync.taking import Outcome, Taking, Tally
@@ -92,12 +93,13 @@ class Gate:
                 for line in statements(await self._identity(), self._about):
                     yield line
             names = await self._sealing.of(lambda outbox: list(outbox.waiting))
-            found: list[bytes] = []
+            found: dict[Name, bytes] = {}
             if pull.most_bytes:
                 most = min(pull.most_bytes, MOST_PULLED_BYTES)
                 found = await self._sealing.of(lambda outbox: outbox.sound_lines(names[:MOST_BATCHES], most))
-            for line in found:
+            for line in found.values():
                 yield line
+            await self._sealing.of(lambda outbox: outbox.note_sent(found))
             waiting = await self._sealing.of(lambda outbox: len(outbox.waiting)) - len(found)
             end = {"nonce": self._nonces.make(), "waiting": waiting, "brought": told(tally)}
             yield json.dumps(end, separators=(",", ":")).encode()

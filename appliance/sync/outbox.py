@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from errno import ENOSPC
 from pathlib import Path
@@ -79,6 +79,7 @@ class Outbox:
         self.identity = identity
         self._sparing = sparing or Sparing()
         self.waiting: dict[Name, None] = {}
+        self._sent: set[Name] = set()
         self._data = directory
         self._folder = directory / OUTBOX
         self._tip: Tip | None = None
@@ -123,6 +124,15 @@ class Outbox:
         """Whether any batch ever was."""
         return (self._folder / RECEIPTS).exists()
 
+    @property
+    def sent(self) -> int:
+        """How many of those that wait were sent, fetched or carried off since the program started."""
+        return sum(name in self._sent for name in self.waiting)
+
+    def note_sent(self, names: Iterable[Name]) -> None:
+        """These were; whether they arrived their receipts will say."""
+        self._sent = {*self._sent, *names} & self.waiting.keys()
+
     def size(self, name: Name) -> int:
         """The bytes of a batch's file, 0 for one that is gone. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
@@ -144,9 +154,9 @@ class Outbox:
         self.waiting.pop(name, None)
         return None
 
-    def sound_lines(self, names: Sequence[Name], most_bytes: int) -> list[bytes]:
+    def sound_lines(self, names: Sequence[Name], most_bytes: int) -> dict[Name, bytes]:
         """The envelopes of batches, together of so many bytes at most, but at least one if any is whole."""
-        found: list[bytes] = []
+        found: dict[Name, bytes] = {}
         size = 0
         for name in names:
             if (line := self.sound_line(name)) is None:
@@ -154,7 +164,7 @@ class Outbox:
             size += len(line)
             if found and size > most_bytes:
                 break
-            found.append(line)
+            found[name] = line
         return found
 
     def seal(self, history: History, timeline: Timeline, now: int, assignments: int = 0) -> int:

@@ -28,6 +28,7 @@ async def parcel(sealing: Sealing, about: About) -> AsyncGenerator[bytes, None]:
         # One that is found damaged, or was delivered meanwhile, is left out.
         if line := await sealing.of(lambda outbox, name=name: outbox.sound_line(name)):  # type: ignore[misc]
             yield _member(f"{folder}/{shelf_of(name)}/{name.file}", line)
+    await sealing.of(lambda outbox: outbox.note_sent(names))
     end = io.BytesIO()
     tar.end(end)
     yield end.getvalue()

@@ -91,6 +91,7 @@ class Plugged:
             await self._take_in(root, identity.appliance, tally)
             await self._sealing.seal_now()
             done = await self._export(identity, root)
+            await self._sealing.of(lambda outbox: outbox.note_sent(done.names))
             for name in done.damaged:
                 await self._sealing.of(lambda outbox, name=name: outbox.sound_line(name))  # type: ignore[misc]
             text = result(identity, self._now(), tally, done)

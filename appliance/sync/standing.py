@@ -17,8 +17,9 @@ LAST_BYTES = 65_536
 class Standing:
     """The outbox at a moment.
 
-    `waiting` batches of `size` bytes wait; the first of them was sealed at stamp `oldest_at`, None if it cannot be
-    read. Of the present key's `sealed` batches so many are `confirmed`; the last receipt is from `confirmed_utc_ms`.
+    `waiting` batches of `size` bytes wait, `sent` of them on their way; the first was sealed at stamp `oldest_at`, None
+    if it cannot be read. Of the present key's `sealed` batches so many are `confirmed`; the last receipt is from
+    `confirmed_utc_ms`.
     """
 
     appliance: str
@@ -26,6 +27,7 @@ class Standing:
     claim_code: str
     epoch: int
     waiting: int
+    sent: int
     size: int
     oldest_at: int | None
     sealed: int
@@ -55,6 +57,7 @@ class Standings:
             claim_code=identity.claim_code,
             epoch=identity.epoch,
             waiting=len(waiting),
+            sent=outbox.sent,
             size=sum(self._sizes.values()),
             oldest_at=self._oldest[1] if waiting and self._oldest else None,
             sealed=sealed,

@@ -34,9 +34,9 @@ class Trial:
     cause: str = ""
 
     @property
-    def is_reached(self) -> bool:
-        """Whether it is the aggregator, by its key."""
-        return self.verdict in ("unknown", "waiting", "approved", "revoked")
+    def state(self) -> Literal["good", "fair", "bad"]:
+        """Good where it takes what is sent; fair where it is yet to know or to approve who sends."""
+        return "good" if self.verdict == "approved" else "fair" if self.verdict in ("unknown", "waiting") else "bad"
 
 
 async def trial(link: Link, appliance: str) -> Trial:

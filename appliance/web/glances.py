@@ -5,14 +5,15 @@ The picture of the day is drawn anew every minute, the rest is looked at every f
 
 import asyncio
 import logging
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aiohttp import web
 
 from appliance import zones
-from appliance.errors import StoreError
+from appliance.errors import NotDelivered, StoreError
 from appliance.store.asked import asked
 from appliance.store.reception import quarters
+from appliance.sync.courier import HINTS_WAITING
 from appliance.sync.standing import Standing, Standings
 from appliance.web.parts import Parts
 from appliance.web.quarters import Picture, picture
@@ -27,14 +28,28 @@ DAY_MS = 86_400_000
 class Contacted(NamedTuple):
     """An address of the aggregator: when it last answered with its key, and what is wrong now, "" if nothing is.
 
-    `cause` says what became of the connection, in a sentence to translate, where it was that.
+    `cause` says what became of the connection, in a sentence to translate, where it was that. One that was never needed
+    is not `tried`.
     """
 
     address: str
+    tried: bool
     answered: Shown | None
     fault: str
     hint: str
     cause: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether the aggregator has not decided yet about this appliance."""
+        return self.hint in HINTS_WAITING
+
+    @property
+    def state(self) -> Literal["good", "fair", "bad"]:
+        """How the last try ended: bad where somebody must see to it here, for the network comes and goes by itself."""
+        if not self.fault:
+            return "good"
+        return "fair" if self.waits or self.hint == NotDelivered.hint else "bad"
 
 
 class Glances:
@@ -69,6 +84,7 @@ class Glances:
         return [
             Contacted(
                 address,
+                one.tried,
                 None if one.answered_s is None else times.ago(courier.now_s() - one.answered_s),
                 one.fault,
                 one.hint,

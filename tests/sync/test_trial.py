@@ -24,14 +24,14 @@ async def test_one_that_does_not_know_us_is_reached_and_keeps_nothing(tmp_path: 
     async with centre(tmp_path) as there:
         link = there.link()
         found = await trial(link, WHO)
-        assert (found.verdict, found.is_reached, found.told) == ("unknown", True, "")
+        assert (found.verdict, found.state, found.told) == ("unknown", "fair", "")
         assert there.requests == {"receipts": 1}
 
 
 async def test_one_with_another_key(tmp_path: Path) -> None:
     async with centre(tmp_path) as there:
         found = await trial(Link(there.link().address, {key_id(OTHER): OTHER}), WHO)
-    assert (found.verdict, found.is_reached) == ("key", False)
+    assert (found.verdict, found.state) == ("key", "bad")
 
 
 async def test_nobody_there() -> None:

@@ -176,6 +176,7 @@ DELIVERY = thing(
         "fingerprint": maybe(text("Fingerprint of its key, as the operator sees it.")),
         "epoch": maybe(whole("How often its key was exchanged for another.")),
         "waiting": maybe(whole("Batches that wait for a receipt.")),
+        "sent": maybe(whole("How many of them were sent, fetched or carried off since the program started.")),
         "waiting_bytes": maybe(whole("Their size, in bytes.")),
         "oldest": maybe(time("When the first of them was sealed.")),
         "oldest_is_estimate": estimate("oldest"),

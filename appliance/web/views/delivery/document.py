@@ -15,7 +15,7 @@ from appliance.web.openapi.tables import CONTACT, columns
 from appliance.web.parts import PARTS
 from appliance.web.times import told
 
-OF_OUTBOX = ("appliance", "fingerprint", "epoch", "waiting", "sealed", "confirmed")
+OF_OUTBOX = ("appliance", "fingerprint", "epoch", "waiting", "sent", "sealed", "confirmed")
 
 
 @readers

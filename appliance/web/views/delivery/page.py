@@ -21,6 +21,7 @@ from appliance.sync.standing import Standing
 from appliance.sync.taking import Tally
 from appliance.web.bodies import BODIES, UNSOUND, Refused
 from appliance.web.frame.accounts import SESSION
+from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only, readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
@@ -74,6 +75,16 @@ class DeliveryPage:
     assignments: int
     assigned: int
     brought: Brought | None
+    is_trying: bool
+
+    @property
+    def may_try(self) -> bool:
+        """Whether there is anything for a try to do."""
+        return bool(self.contacts and self.may_act and (self._waits or any(contact.fault for contact in self.contacts)))
+
+    @property
+    def _waits(self) -> bool:
+        return self.standing is not None and self.standing.waiting > 0
 
 
 @readers
@@ -112,6 +123,17 @@ async def download(request: web.Request) -> web.StreamResponse:
             raise
         log.warning("batches not handed out: %s", fault)
         raise web.HTTPServiceUnavailable(headers={"Retry-After": "60"}) from None
+
+
+@only(TECHNICIAN)
+async def try_now(request: web.Request) -> web.Response:
+    """Somebody has mended the link, or was approved, and does not wait for the next try."""
+    await form(request)
+    courier = request.app[PARTS].courier
+    if courier is None:
+        raise web.HTTPNotFound
+    courier.try_now()
+    return web.Response(status=303, headers={"Location": "/delivery#ways-title"})
 
 
 @only(TECHNICIAN)
@@ -180,4 +202,5 @@ def _page(request: web.Request, brought: Brought | None) -> DeliveryPage:
         assignments=parts.store.assigned.version,
         assigned=len(parts.store.assigned.meters),
         brought=brought,
+        is_trying=parts.courier is not None and parts.courier.is_trying,
     )

@@ -161,6 +161,8 @@ async def _try(request: web.Request, typed: Typed, fields: Mapping[str, str]) ->
         except (StoreError, OSError):
             return await show(request, Trouble("aggregator", BUSY, typed=shown), 503)
         trials: list[Trial] = await asyncio.gather(*(trial(link, appliance) for link in links))
+    if parts.courier is not None and any(one.verdict == "approved" for one in trials):
+        parts.courier.try_now()
     return await show(request, Trouble("aggregator", "tried", typed=shown), trials=trials)
 
 

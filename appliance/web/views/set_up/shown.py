@@ -150,6 +150,18 @@ class SetUpPage:
         """The certificate that is set as such, not as a file."""
         return self.sync.certificate if self.sync.certificate.startswith(CERTIFICATE) else ""
 
+    @property
+    def tried(self) -> Literal["good", "fair", "bad"]:
+        """How the addresses fared that were tried: as the worst of them."""
+        states = {one.state for one in self.trials or ()}
+        return "bad" if "bad" in states else "fair" if "fair" in states else "good"
+
+    @property
+    def is_to_be_approved(self) -> bool:
+        """Whether an operator has to be told who this is."""
+        asked = any(one.state == "fair" for one in self.trials or ()) or any(one.waits for one in self.contacts)
+        return asked and self.standing is not None
+
     def step(self, name: str) -> Step:
         """One of the steps."""
         return next(step for step in self.steps if step.name == name)
