@@ -1,4 +1,7 @@
-"""How the appliance is, in words and numbers: its receivers, its card, its clock, the meters that it should hear."""
+"""How the appliance is, in words and numbers: its receivers, its card, its clock, the meters that it should hear.
+
+What follows from that is in `verdict.py`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +10,6 @@ from appliance.assignment import Assignment
 from appliance.config import PAGE
 from appliance.model import ReceiverState
 from appliance.store.retention import FULL, OVER
-from appliance.store.writer import Store
 from appliance.web.parts import Parts
 from appliance.web.times import Times
 
@@ -15,11 +17,13 @@ MOST_REASONS = 6
 LONGEST_SOURCE = 80
 MOST_MISSING = 8
 DAY_MS = 86_400_000
+# Most meters send every half minute: a street that says nothing for so long is worth a look.
+QUIET_MS = 1_800_000
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """For _strips.html: a receiver. Numbers are None until it told them.
+    """For _overview.html and _strips.html: a receiver. Numbers are None until it told them.
 
     `reached_by` is as `reached_by` says.
     """
@@ -51,8 +55,11 @@ class Condition:
     `store_trouble` is why readings wait in memory, `history_trouble` why the history is not looked after,
     `room_trouble` why there is too little room though all history that may go has gone; empty if that is not so.
     `damaged` counts the files set aside. `doubt` is by how much times may be off, empty where nothing bounds it, None
-    where they are well known; `unconfirmed`: no source has told the time since the machine was started. Of the
-    `expected` meters that are assigned here `expected_heard` were heard in the last day; some of the `missing` ones.
+    where they are well known; `unconfirmed`: no source has told the time since the machine was started.
+
+    `meters` were heard in the last day; any at all last at stamp `latest_at`, None if never; of `tampered` ones a
+    tamper counter has changed. `silent`: nothing was heard for a while though a radio runs. Of the `expected` meters
+    that are assigned here `expected_heard` were heard in the last day; some of the `missing` ones.
     """
 
     wrong: tuple[str, ...]
@@ -68,30 +75,27 @@ class Condition:
     doubt: str | None
     unconfirmed: bool
     strips: list[Strip]
+    meters: int
+    latest_at: int | None
+    silent: bool
+    tampered: int
     expected: int
     expected_heard: int
     missing: Sequence[Assignment]
     more_missing: int
 
-    @property
-    def must_be_seen_to(self) -> bool:
-        """Whether somebody must do something about configuration or card."""
-        return bool(self.wrong or self.store_trouble or self.room_trouble)
-
-    @property
-    def is_worth_a_look(self) -> bool:
-        """Whether something is not as it should be that may put itself right."""
-        return bool(self.history_trouble or self.damaged or self.missing) or self.doubt is not None
-
 
 def condition(parts: Parts, times: Times) -> Condition:
     """As of now."""
-    receivers = parts.receivers()
+    receivers, known, assigned = parts.receivers(), parts.store.ledger.meters, parts.store.assigned
     health = parts.health()
     storage = parts.storage
     history = health["history"].reason if "history" in health else ""
-    expected = parts.store.assigned.meters
-    missing = _missing(parts.store, times)
+    since_at = parts.store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
+    recent = [meter.key for meter in known if meter.last_at >= since_at]
+    heard = assigned.among(recent)
+    missing = [meter for meter in assigned.meters if meter not in heard]
+    latest_at = max((meter.last_at for meter in known), default=None)
     return Condition(
         wrong=tuple(str(one) for one in parts.wrong if one.part != PAGE),
         config_file=parts.config_file,
@@ -106,21 +110,24 @@ def condition(parts: Parts, times: Times) -> Condition:
         doubt=times.doubt,
         unconfirmed=times.moment.source == "estimate",
         strips=[_strip(receiver) for receiver in receivers],
-        expected=len(expected),
-        expected_heard=len(expected) - len(missing),
+        meters=len(recent),
+        latest_at=latest_at,
+        silent=_is_silent(parts, times, latest_at),
+        tampered=sum(meter.tamper_changed_at is not None for meter in known),
+        expected=len(assigned.meters),
+        expected_heard=len(assigned.meters) - len(missing),
         missing=missing[:MOST_MISSING],
         more_missing=max(0, len(missing) - MOST_MISSING),
     )
 
 
-def _missing(store: Store, times: Times) -> list[Assignment]:
-    """The assigned meters of which nothing was heard in the last day."""
-    assigned = store.assigned
-    if not assigned.meters:
-        return []
-    since_at = store.clock.timeline.stamp_at(times.moment.utc_ms - DAY_MS)
-    heard = assigned.among(meter.key for meter in store.ledger.meters if meter.last_at >= since_at)
-    return [meter for meter in assigned.meters if meter not in heard]
+def _is_silent(parts: Parts, times: Times, latest_at: int | None) -> bool:
+    """Whether a radio runs, and nothing was heard for a while, nor since the program was started."""
+    if not any(receiver.state == "running" for receiver in parts.receivers()):
+        return False
+    latest_ms = 0 if latest_at is None else parts.store.clock.utc_ms(latest_at)
+    now_ms = times.moment.utc_ms
+    return now_ms - max(latest_ms, now_ms - round(parts.uptime_s * 1000)) > QUIET_MS
 
 
 def _strip(receiver: ReceiverState) -> Strip:
@@ -129,7 +136,7 @@ def _strip(receiver: ReceiverState) -> Strip:
     refused = sorted(status.refused.items(), key=lambda item: -item[1]) if status else []
     return Strip(
         name=receiver.name,
-        source=(status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        source=source_of(receiver),
         simulated=receiver.simulated,
         reached_by=reached_by(receiver.source),
         state=receiver.state,
@@ -147,6 +154,12 @@ def _strip(receiver: ReceiverState) -> Strip:
         refused_by=[(reason[:40], n) for reason, n in refused if n][:MOST_REASONS],
         garbage=sorted(receiver.garbage.items(), key=lambda item: -item[1]),
     )
+
+
+def source_of(receiver: ReceiverState) -> str:
+    """Where its samples come from, as the receiver tells it if it does."""
+    status = receiver.status
+    return (status.source if status and status.source else receiver.source)[:LONGEST_SOURCE]
 
 
 def reached_by(source: str) -> str:

@@ -16,10 +16,11 @@ from appliance.store import dials, notes
 from appliance.store.retention import FULL, OVER
 from appliance.store.schema import PHRASES
 from appliance.support.contents import CONTENTS, NOT_IN_IT
-from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINT_WAITING
+from appliance.sync.courier import HINT_ASSIGNED, HINT_GAP, HINT_REFUSED, HINT_REVOKED, HINTS_WAITING
 from appliance.sync.sparing import IN_WORDS
 from appliance.sync.transport import CAUSES, HINT_CERTIFICATE, HINT_KEY
 from appliance.tamper import TEXTS
+from appliance.web import verdict
 from appliance.web.views.meters.wanted import ASSIGNED, SORTS
 from appliance.web.views.overview import SOURCES
 from appliance.web.views.radio import captures as radio_captures
@@ -55,12 +56,13 @@ DYNAMIC = (
     *("no preamble", "checksum", "unconfirmed", "contradicted", "empty", "duplicate"),
     "the recording has ended",
     *SOURCES.values(),
+    *verdict.DYNAMIC,
     *REFUSALS.values(),
     *(words for module in (one_radio, radio_captures, radio_survey, radio_tuning) for words in module.PHRASES),
     *(*set_up_forms.PHRASES, *set_up_access.PHRASES),
     *log_words.DYNAMIC,
     *system_facts.DYNAMIC,
-    *(HINT_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
+    *(*HINTS_WAITING, HINT_REVOKED, HINT_REFUSED, HINT_GAP, HINT_ASSIGNED, HINT_KEY, HINT_CERTIFICATE),
     *CAUSES,
     "a restored backup is not in its place yet",
     *(fault.hint for fault in FAULTS),

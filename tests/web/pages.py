@@ -15,6 +15,13 @@ async def get(site: Site, path: str, method: str = "GET", **headers: str) -> tup
         return answer, await answer.text()
 
 
+async def as_technician(site: Site, path: str, **headers: str) -> str:
+    """The page as who has logged in sees it, its lines as one."""
+    answer, page = await get(site, path, Cookie=f"session={site.logs_in()['session']}", **headers)
+    assert answer.status == 200
+    return " ".join(page.split())
+
+
 class Cells(HTMLParser):
     """The text of each cell of each row of the table's body, and every tag with its attributes."""
 

@@ -9,7 +9,7 @@ from appliance.config import Wrong
 from appliance.supervisor import Health
 from appliance.web.site import serving
 from tests.web.conftest import Site
-from tests.web.pages import get
+from tests.web.pages import as_technician, get
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ async def test_a_configuration_that_is_partly_wrong(site: Site) -> None:
     parts = replace(site.parts(), wrong=WRONG, config_file="x.toml")
     async with serving(parts, "127.0.0.1", 0) as port:
         site.url = f"http://127.0.0.1:{port}"
-        answer, page = await get(site, "/")
-    assert answer.status == 200
+        page = await as_technician(site, "/")
     assert "The configuration is wrong." in page
     assert "must be a path" in page
+    assert "<code>x.toml</code>" in page

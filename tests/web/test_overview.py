@@ -1,5 +1,6 @@
 """The overview: green when all is well, red only for what somebody must do, and what that is; its picture of a day."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta, timezone
@@ -8,17 +9,20 @@ from typing import Any
 import pytest
 
 from appliance.assignment import Assignment
+from appliance.config import PAGE, Wrong
 from appliance.errors import NotDelivered
 from appliance.store.assigned import Assigned
+from appliance.store.retention import FULL
 from appliance.supervisor import Health
 from appliance.sync.courier import HINT_WAITING, About, Courier
 from appliance.sync.sealing import Sealing
 from appliance.sync.transport import links_of
 from appliance.web import glances
+from appliance.web.first_account import FirstAccount
 from appliance.web.quarters import HEIGHT, picture
 from appliance.web.site import serving
 from tests.web.conftest import Site
-from tests.web.pages import get
+from tests.web.pages import as_technician, get
 from tests.web.test_browser import browser, opened, pytestmark
 
 axe = pytest.importorskip("axe_playwright_python.async_playwright")
@@ -34,8 +38,8 @@ async def text(site: Site, path: str = "/") -> str:
     return " ".join(page.split())
 
 
-def courier(site: Site) -> Courier:
-    sealing = Sealing(site.store)
+def courier(site: Site, sealing: Sealing | None = None) -> Courier:
+    sealing = sealing or Sealing(site.store)
     return Courier(sealing, links_of(ADDRESSES, "00" * 32, ""), About("", ""), lambda *_: None, lambda: 1.0, int)
 
 
@@ -54,10 +58,57 @@ async def test_all_is_well(site: Site) -> None:
 )
 async def test_a_radio_that_says_nothing_is_red_with_what_to_do(site: Site, source: str, words: str) -> None:
     site.receiver(state="retrying", reason="no dongle", source=source)
-    page = await text(site)
+    page = await as_technician(site, "/")
     assert 'class="verdict bad"' in page
     assert words in page
     assert "No dongle." in page
+
+
+async def test_what_there_is_to_do_comes_first_and_says_where(site: Site) -> None:
+    site.receiver(state="retrying", reason="no dongle", simulated=True)
+    site.health["store"] = Health("degraded", "the card is full")
+    page = await as_technician(site, "/")
+    deeds, looks, banner = (page.index(f'class="{name}"') for name in ("notice deed", "looks", "banner"))
+    assert deeds < looks < banner
+    for deed in (
+        '<a href="/system#card">Readings are not being saved.</a></strong> Saving resumes by itself',
+        '<a href="/radio/street">No samples from the radio.</a></strong> Check that it is plugged in',
+    ):
+        assert deed in page
+
+
+async def test_what_there_is_to_do_is_for_who_has_logged_in(site: Site) -> None:
+    """Where the page is open to read, strangers learn that there is something, and nothing that they could use."""
+    site.receiver(state="retrying", reason="refused by 10.0.0.2")
+    first = FirstAccount(site.parts().accounts, "", print)
+    first.stands_in_file = lambda: True  # type: ignore[method-assign]
+    wrong = (Wrong("radio", "radio.gain_db = <x> must be a number"), Wrong(PAGE, "[sync.key] is none"))
+    parts = replace(site.parts(), first_account=first, wrong=wrong, config_file="/etc/appliance.toml")
+    async with serving(parts, "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        secrets = ("first_password", "/etc/appliance.toml", "10.0.0.2", "gain_db", "sync.key")
+        page = await as_technician(site, "/")
+        assert [secret in page for secret in secrets] == [True] * len(secrets)
+        page = await text(site)
+        assert [secret in page for secret in secrets] == [False] * len(secrets)
+        assert "A technician has something to do" in page
+        assert "Un técnico tiene algo que hacer" in await text(site, "/?lang=es")
+        told = json.loads(await text(site, "/api/v1/status"))
+        assert (told["condition"], told["to_do"], told["wrong_settings"]) == ("bad", [], [])
+        told = json.loads(await as_technician(site, "/api/v1/status"))
+        assert [deed["what"] for deed in told["to_do"]] == ["configuration", "usb", "settings", "password"]
+        radio = told["to_do"][1]
+        assert (radio["of"], radio["words"]) == ("street", "refused by 10.0.0.2")
+        assert radio["hint"].startswith("Check that it is plugged in")
+        assert told["wrong_settings"] == ["radio.gain_db = <x> must be a number"]
+
+
+async def test_programs_are_told_all_that_is_red(site: Site) -> None:
+    site.health["store"] = Health("degraded", "the card is full")
+    site.health["history"] = Health("degraded", FULL)
+    told = json.loads(await as_technician(site, "/api/v1/status"))
+    assert told["condition"] == "bad"
+    assert [(deed["what"], deed["words"]) for deed in told["to_do"]] == [("store", "the card is full"), ("room", FULL)]
 
 
 async def test_meters_that_are_missing_are_worth_a_look(site: Site) -> None:
@@ -81,7 +132,7 @@ async def test_silence_is_worth_a_look_though_the_radio_runs(site: Site) -> None
 
 @pytest.mark.parametrize(
     ("hint", "verdict", "words"),
-    [(NotDelivered.hint, "fair", ""), (HINT_WAITING, "bad", "Diga al operador el número y el código.")],
+    [(NotDelivered.hint, "fair", ""), (HINT_WAITING, "bad", "Diga al operador el número y el código")],
 )
 async def test_a_link_that_is_away_is_worth_a_look_and_an_approval_is_to_do(
     site: Site, hint: str, verdict: str, words: str
@@ -93,17 +144,41 @@ async def test_a_link_that_is_away_is_worth_a_look_and_an_approval_is_to_do(
             contact.fault, contact.hint = "https://one.example: <timed out>", hint
         page = await text(site, "/?lang=es")
         assert f'class="verdict {verdict}"' in page
-        assert words in page
         assert ('<a href="#delivery">Entrega: no se alcanza el agregador</a>' in page) == (verdict == "fair")
-        assert "https://one.example: &lt;timed out&gt;." in page
+        page = await as_technician(site, "/?lang=es")
+        assert words in page
+        assert ("https://one.example: &lt;timed out&gt;." in page) == (verdict == "fair")
         delivery = await text(site, "/delivery?lang=es")
-        assert "El último intento falló." in delivery
+        assert ("El último intento falló." in delivery) == (verdict == "fair")
         assert words in delivery
         # One that answers is enough.
         first = carrier.contacts[ADDRESSES[0]]
         first.fault, first.hint, first.answered_s = "", "", carrier.now_s()
         assert 'class="verdict good"' in await text(site)
         assert "Last contact <time" in await text(site)
+
+
+async def test_who_waits_for_approval_reads_the_code(site: Site) -> None:
+    """Who has logged in stands beside it; where the page is open to read, whoever comes does not."""
+    await site.keep()
+    sealing = Sealing(site.store)
+    identity = await sealing.of(lambda outbox: outbox.identity)
+    carrier = courier(site, sealing)
+    for contact in carrier.contacts.values():
+        contact.fault, contact.hint = f"waits: code {identity.claim_code}", HINT_WAITING
+    async with serving(replace(site.parts(), courier=carrier, sealing=sealing), "127.0.0.1", 0) as port:
+        site.url = f"http://127.0.0.1:{port}"
+        page = await as_technician(site, "/?lang=es")
+        assert '<a href="/delivery">La entrega espera la aprobación del operador.</a>' in page
+        assert f'<p class="code mono">{identity.claim_code[:4]} {identity.claim_code[4:]}</p>' in page
+        assert identity.fingerprint in page
+        page = await text(site)
+        assert 'class="verdict bad"' in page
+        assert identity.claim_code[4:] not in page
+        told = json.loads(await as_technician(site, "/api/v1/status"))
+        assert [deed["what"] for deed in told["to_do"]] == ["approval"]
+        assert identity.claim_code not in str(told)
+    sealing.close()
 
 
 async def test_what_was_heard_is_drawn(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +191,7 @@ async def test_what_was_heard_is_drawn(site: Site, monkeypatch: pytest.MonkeyPat
     page = await text(site)
     assert "In all: 3 · at most in a quarter of an hour: 1" in page
     assert page.count("<rect x=") == 3
+    assert 'href="/api/v1/quarters.csv"' in page
 
 
 async def test_a_street_that_is_made_up_is_not_well(site: Site) -> None:

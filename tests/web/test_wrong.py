@@ -31,7 +31,7 @@ async def test_it_fits_and_can_be_read(
         site.url = f"http://127.0.0.1:{port}"
         size = {"width": width, "height": 740}
         tab = await opened(browser, site, f"/?lang={lang}", viewport=size, color_scheme=scheme)
-        assert await tab.page.locator("li").count() == 4
+        assert await tab.page.locator("li" if halted else ".deed .told[lang]").count() == 4
         assert await tab.page.evaluate("document.documentElement.scrollWidth") <= width
         assert await tab.page.evaluate(CONTRAST) == []
         assert tab.strangers == []

@@ -12,16 +12,17 @@ from appliance.store.asked import asked
 from appliance.store.reception import quarters
 from appliance.store.rows import QUARTER_MS, StoreStatus
 from appliance.web import table_file
-from appliance.web.condition import DAY_MS, LONGEST_SOURCE
+from appliance.web.condition import DAY_MS, condition, source_of
 from appliance.web.documents import document
+from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import everybody, readers
 from appliance.web.glances import GLANCES
 from appliance.web.openapi.description import DESCRIPTION
 from appliance.web.openapi.tables import QUARTER, columns
 from appliance.web.parts import PARTS, Parts
 from appliance.web.times import told
+from appliance.web.verdict import Deed, verdict
 from appliance.web.views.meter.one_meter import is_unsure, local
-from appliance.web.views.overview import Deed, glance
 
 
 @everybody
@@ -32,23 +33,23 @@ async def description(request: web.Request) -> web.Response:
 
 @readers
 async def view(request: web.Request) -> web.Response:
-    """How the appliance is."""
-    parts = request.app[PARTS]
-    await request.app[GLANCES].refresh()
-    times = parts.times
-    now = glance(request, times)
-    how = now.condition
+    """How the appliance is; what there is to do only to who has logged in, as on the overview."""
+    parts, glances, may_act = request.app[PARTS], request.app[GLANCES], SESSION in request
+    await glances.refresh()
+    times, standing = parts.times, glances.standing
+    how = condition(parts, times)
+    found = verdict(parts, how, glances.contacts(times))
     return document(
         {
             "site": parts.site_name,
             "version": __version__,
             "uptime_s": round(parts.uptime_s),
             "simulated": how.simulated,
-            "condition": now.state,
-            "to_do": [_deed(deed) for deed in now.deeds],
-            "wrong_settings": list(how.wrong),
+            "condition": found.state,
+            "to_do": [_deed(deed) for deed in found.deeds] if may_act else [],
+            "wrong_settings": list(how.wrong) if may_act else [],
             "history_trouble": how.history_trouble or how.room_trouble,
-            "is_silent": now.silent,
+            "is_silent": how.silent,
             "clock": {
                 "time": times.now.astimezone(zones.here()).isoformat(timespec="milliseconds"),
                 "is_estimate": times.doubt is not None,
@@ -60,11 +61,11 @@ async def view(request: web.Request) -> web.Response:
             "parts": {name: asdict(part) for name, part in parts.health().items()},
             "storage": _storage(parts, parts.storage),
             "meters": len(parts.store.ledger),
-            "meters_last_day": now.meters,
-            "assigned": now.expected,
-            "assigned_last_day": now.expected_heard,
-            **told("last_heard", now.heard),
-            "batches_waiting": now.waiting,
+            "meters_last_day": how.meters,
+            "assigned": how.expected,
+            "assigned_last_day": how.expected_heard,
+            **told("last_heard", None if how.latest_at is None else times.at(how.latest_at)),
+            "batches_waiting": standing.waiting if standing else None,
         }
     )
 
@@ -92,14 +93,14 @@ async def heard(request: web.Request) -> web.Response:
 
 
 def _deed(deed: Deed) -> dict[str, Any]:
-    return {"what": deed.what, "of": deed.subject, "words": deed.told, "hint": deed.advice}
+    return {"what": deed.what, "of": deed.subject, "words": "; ".join(deed.told), "hint": deed.advice}
 
 
 def _receiver(receiver: ReceiverState) -> dict[str, Any]:
     status = receiver.status
     return {
         "name": receiver.name,
-        "source": (status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        "source": source_of(receiver),
         "simulated": receiver.simulated,
         "state": receiver.state,
         "reason": receiver.reason,

@@ -8,7 +8,7 @@ from appliance.config import Receiver
 from appliance.model import ReceiverState
 from appliance.radio.captures import Kept
 from appliance.radio.controls import Controls
-from appliance.web.condition import LONGEST_SOURCE, reached_by
+from appliance.web.condition import reached_by, source_of
 from appliance.web.views.radio.captured import CapturePart, captures_of
 from appliance.web.views.radio.facts import Facts
 from appliance.web.views.radio.one_radio import Trouble, address_of, under_way
@@ -76,7 +76,7 @@ def page_of(
         radios=[(name, address_of(name)) for name in radios],
         state=receiver.state,
         reason=receiver.reason,
-        source=(status.source if status and status.source else receiver.source)[:LONGEST_SOURCE],
+        source=source_of(receiver),
         simulated=receiver.simulated,
         reached_by=reached_by(receiver.source),
         facts=facts,

@@ -113,6 +113,8 @@ LEFT_OUT = {
 }
 PARTS = {"site": "Place", "sync": "Aggregator"}
 RECEIVER, _RECEIVER = "Receiver", "receiver "
+# As a receiver is called that nobody has given a name.
+SIMULATED = "simulated"
 AUTOMATIC = "automatic"
 # As the log-in calls whoever comes from no network.
 HERE = "this machine"
@@ -122,7 +124,7 @@ DYNAMIC = (
     *(label for label, _ in GROUPS.values()),
     *(*KINDS.values(), *CHANGES.values(), UNKNOWN),
     *(*CONFIRMED.values(), *COPIED.values(), *LEFT_OUT.values(), *PARTS.values()),
-    *(RECEIVER, MOVED, OFF, UNBOUNDED, AUTOMATIC, HERE, CONSOLE),
+    *(RECEIVER, SIMULATED, MOVED, OFF, UNBOUNDED, AUTOMATIC, HERE, CONSOLE),
 )
 LONGEST = 200
 DASH = "–"
@@ -158,6 +160,7 @@ def _fields(event: Logged, say: Callable[[str], str], language: str) -> _Fields:
     fields["kind"] = _plain(event.kind, language)
     fields |= {
         "address": say(fields["from"]) if fields["from"] == HERE else fields["from"],
+        "receiver": _receiver(fields["receiver"], say),
         "who": say(CONSOLE) if fields["who"] == CONSOLE else fields["who"],
         "source": say(CONFIRMED.get(fields["source"], CONFIRMED["estimate"])),
         "copied": say(COPIED.get(fields["from"], DASH)),
@@ -218,8 +221,12 @@ def _length(ms: Any, language: str) -> str | None:
 
 def _part(part: str, say: Callable[[str], str]) -> str:
     if part.startswith(_RECEIVER):
-        return f"{say(RECEIVER)} {part.removeprefix(_RECEIVER)}"
+        return f"{say(RECEIVER)} {_receiver(part.removeprefix(_RECEIVER), say)}"
     return say(PARTS.get(part, part))
+
+
+def _receiver(name: str, say: Callable[[str], str]) -> str:
+    return say(SIMULATED) if name == SIMULATED else name
 
 
 def _measure(value: Any, factor: float, unit: str, language: str) -> str:
