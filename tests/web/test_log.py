@@ -52,6 +52,18 @@ def test_every_change_that_the_program_records_has_words() -> None:
     assert written <= set(CHANGES)
 
 
+def test_a_receiver_that_nobody_has_named_is_not_called_in_english() -> None:
+    assert tell(event("radio_recovered", receiver="simulated"), "es") == "El receptor simulado funciona otra vez."
+    assert tell(event("radio_recovered", receiver="calle"), "es") == "El receptor calle funciona otra vez."
+
+
+def test_a_dial_is_called_alike_everywhere() -> None:
+    """What a meter shows is a "numerador" in Spanish; a "visor" is another thing."""
+    texts = catalogue(PACKAGE, "es").texts
+    assert [text for text in texts.values() if "visor" in text] == []
+    assert catalogue(PACKAGE, "es").gettext("As of") == "Al"
+
+
 def test_sentences_keep_their_gaps_in_spanish() -> None:
     spanish = catalogue(PACKAGE, "es")
     for english in DYNAMIC:

@@ -21,6 +21,7 @@ from appliance.web.openapi.kinds import (
     yes,
 )
 from appliance.web.openapi.tables import METER
+from appliance.web.verdict import DEEDS
 
 STEPS = ("quarter", "day", "month")
 
@@ -37,10 +38,10 @@ _CLOCK = thing(
 _DEED = thing(
     "Something that somebody must do.",
     {
-        "what": text("What it is about: a radio's link (usb, network, receiver), password, outbox or delivery."),
+        "what": choice("What it is about; usb, network and receiver are how a radio is reached.", *DEEDS),
         "of": text("Which radio, or which file; else empty."),
-        "words": text("What happened."),
-        "hint": text("What to do about it, where words of the program say so."),
+        "words": text("What the program says of it, where it says more than what it is about."),
+        "hint": text("What to do about it."),
     },
 )
 _PART = thing(
@@ -99,8 +100,8 @@ STATUS = thing(
         "condition": choice(
             "Whether somebody must act (bad), or something is worth a look (fair).", "good", "fair", "bad"
         ),
-        "to_do": listed("What somebody must do.", ref("Deed")),
-        "wrong_settings": listed("What is wrong in the settings.", text("In words.")),
+        "to_do": listed("What somebody must do, the gravest first; told to who has logged in.", ref("Deed")),
+        "wrong_settings": listed("What is wrong in the settings; told to who has logged in.", text("In words.")),
         "history_trouble": text("Why the history is not looked after, or has too little room; else empty."),
         "is_silent": yes("Whether nothing was heard for half an hour though a radio runs."),
         "clock": ref("Clock"),
