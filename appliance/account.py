@@ -15,11 +15,15 @@ LOGGED_IN, LOGGED_OUT, LOCKED = "log-in", "log-out", "guesses"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who may log in. `kept` is the password in the form in which it is kept; `role` what they may do."""
+    """Who may log in. `kept` is the password in the form in which it is kept; `role` what they may do.
+
+    `is_given`: the password is still the one that the account was made with, by somebody else as a rule.
+    """
 
     name: str
     kept: str
     role: str
+    is_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)

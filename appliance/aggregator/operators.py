@@ -87,10 +87,11 @@ class Operators:
 
     async def find(self, name: str) -> Account | None:
         """See `Accounts`, as for the following."""
-        question = select(operator.c.password).where(operator.c.name == name, operator.c.disabled_utc_ms.is_(None))
+        is_given = operator.c.changed_utc_ms == operator.c.made_utc_ms
+        this = (operator.c.name == name) & operator.c.disabled_utc_ms.is_(None)
         async with self._database.reading() as connection:
-            kept = await connection.scalar(question)
-        return None if kept is None else Account(name, kept, OPERATOR)
+            row = (await connection.execute(select(operator.c.password, is_given).where(this))).first()
+        return None if row is None else Account(name, row[0], OPERATOR, bool(row[1]))
 
     async def are_none(self) -> bool:
         """Whether nobody could log in."""
@@ -98,10 +99,11 @@ class Operators:
         async with self._database.reading() as connection:
             return not await connection.scalar(question)
 
-    async def renew(self, name: str, kept: str) -> None:
+    async def renew(self, name: str, kept: str, was: str) -> None:
         """Keep the same password in a new form."""
+        this = (operator.c.name == name) & (operator.c.password == was)
         async with self._database.writing() as connection:
-            await connection.execute(update(operator).where(operator.c.name == name).values(password=kept))
+            await connection.execute(update(operator).where(this).values(password=kept))
 
     async def begin(self, session: Session, forget_before_ms: int) -> None:
         """Add a session, remove old ones."""

@@ -7,6 +7,8 @@ ends. Those whom the card has not told of yet, since it could not be read when t
 Stamps of the clock are the time of sessions: a reboot ends them, a restart of the program does not.
 """
 
+from collections.abc import Callable
+
 import aiosqlite
 
 from appliance.account import LOCKED, LOGGED_IN, Account, Session
@@ -49,7 +51,7 @@ class Accounts:
         account = self._store.people.accounts.get(name)
         if account is None or account.disabled_at is not None:
             return None
-        return Account(account.name, account.kept, account.role)
+        return Account(account.name, account.kept, account.role, account.changed_at == account.made_at)
 
     def kept_of(self, name: str) -> str:
         """The password of an account in the form in which it is kept; "" where nobody could log in to it."""
@@ -66,37 +68,41 @@ class Accounts:
 
     async def add(self, name: str, kept: str, who: str) -> None:
         """Let somebody log in, with a password as it is kept. Raises UsageError, StoreError."""
-        self._check_known()
-        accounts, now = self._store.people.accounts, self._store.clock.now()
-        known, out = accounts.get(name), ""
-        if known is not None and known.disabled_at is None:
-            raise UsageError(f"{name} has an account already", "Set a new password, or choose another name.")
-        if known is None and len(accounts) >= MOST_ACCOUNTS:
-            disabled = [account for account in accounts.values() if account.disabled_at is not None]
-            if not disabled:
-                raise UsageError(f"there are {MOST_ACCOUNTS} accounts already", "Remove one that is not needed.")
-            out = min(disabled, key=lambda account: account.disabled_at or 0).name
-        await self._keep(AccountRow(name, kept, TECHNICIAN, now, now), "account_added", who, out)
+
+        def added() -> AccountRow:
+            known, now = self._store.people.accounts.get(name), self._store.clock.now()
+            if known is not None and known.disabled_at is None:
+                raise UsageError(f"{name} has an account already", "Set a new password, or choose another name.")
+            return AccountRow(name, kept, TECHNICIAN, now, now)
+
+        await self._keep(added, "account_added", who)
 
     async def set_password(self, name: str, kept: str, now_ms: int, who: str = "") -> None:
         """Give an account another password and end its sessions; done by themselves if nobody else is said.
 
         Raises UsageError, StoreError.
         """
-        changed = self._account(name)._replace(kept=kept, changed_at=now_ms)
+
+        def changed() -> AccountRow:
+            return self._account(name)._replace(kept=kept, changed_at=now_ms)
+
         await self._keep(changed, "password_changed", who or name)
 
     async def disable(self, name: str, who: str) -> None:
         """Let somebody log in no more. Raises UsageError, also for the last one who can; StoreError."""
-        account = self._account(name)
-        if len(usable(self._store.people.accounts.values())) == 1:
-            raise UsageError(f"{name} is the last who can log in", "Add another account first.")
-        await self._keep(account._replace(disabled_at=self._store.clock.now()), "account_removed", who)
 
-    async def renew(self, name: str, kept: str) -> None:
+        def disabled() -> AccountRow:
+            account = self._account(name)
+            if len(usable(self._store.people.accounts.values())) == 1:
+                raise UsageError(f"{name} is the last who can log in", "Add another account first.")
+            return account._replace(disabled_at=self._store.clock.now())
+
+        await self._keep(disabled, "account_removed", who)
+
+    async def renew(self, name: str, kept: str, was: str) -> None:
         """Keep the same password in a new form, with the next commit; until then the old form is as good."""
         held = self._store.people
-        if account := held.accounts.get(name):
+        if (account := held.accounts.get(name)) and account.kept == was:
             held.accounts[name] = account._replace(kept=kept)
             held.unwritten_accounts.add(name)
             self._store.wake()
@@ -133,28 +139,43 @@ class Accounts:
         elif what == LOCKED and self._locks.take(now_ms):
             self._store.record("log_in_refused", detail)
 
-    def _check_known(self) -> None:
-        if self.trouble:
-            raise StoreError(self.trouble)
-
     def _account(self, name: str) -> AccountRow:
-        self._check_known()
         account = self._store.people.accounts.get(name)
         if account is None or account.disabled_at is not None:
             raise UsageError(f"{name} has no account", LIST)
         return account
 
-    async def _keep(self, account: AccountRow, what: str, who: str, out: str = "") -> None:
-        """Have the card take an account as it is now, without sessions; then it counts, and an event tells of it."""
+    def _out_for(self, name: str) -> list[str]:
+        """Who was removed longest ago, where there is no room for one more; else nobody. Raises UsageError."""
+        accounts = self._store.people.accounts
+        if name in accounts or len(accounts) < MOST_ACCOUNTS:
+            return []
+        disabled = [account for account in accounts.values() if account.disabled_at is not None]
+        if not disabled:
+            raise UsageError(f"there are {MOST_ACCOUNTS} accounts already", "Remove one that is not needed.")
+        return [min(disabled, key=lambda account: account.disabled_at or 0).name]
+
+    async def _keep(self, change: Callable[[], AccountRow], what: str, who: str) -> None:
+        """Have the card take an account as `change` gives it, without sessions; then it counts, and an event tells so.
+
+        That is asked when no other change is under way: of two who remove each other at once one stays.
+        """
+        if self.trouble:
+            raise StoreError(self.trouble)
+        made: list[AccountRow] = []
+        out: list[str] = []
 
         async def work(writer: aiosqlite.Connection) -> None:
-            await writer.executemany(people.ACCOUNT_GONE, [(out,)] if out else [])
+            made.append(account := change())
+            out.extend(self._out_for(account.name))
+            await writer.executemany(people.ACCOUNT_GONE, [(name,) for name in out])
             await writer.execute(people.ACCOUNT, account)
             await writer.execute(people.SESSIONS_GONE, (account.name,))
 
         def then() -> None:
-            self._store.people.accounts.pop(out, None)
-            self._store.people.put(account)
-            self._store.record("changed", {"who": who, "what": what, "account": account.name})
+            for name in out:
+                self._store.people.accounts.pop(name, None)
+            self._store.people.put(made[0])
+            self._store.record("changed", {"who": who, "what": what, "account": made[0].name})
 
         await amend(self._store, "the account", work, then)

@@ -27,13 +27,13 @@ async def test_operators_come_and_go(database: Database) -> None:
     assert await operators.are_none()
     await operators.add("ana", "kept", NOW)
     assert not await operators.are_none()
-    assert await operators.find("ana") == Account("ana", "kept", OPERATOR)
+    assert await operators.find("ana") == Account("ana", "kept", OPERATOR, is_given=True)
     assert await operators.find("bea") is None
     for name in ("ana", CONSOLE, TOKEN):
         with pytest.raises(UsageError, match=name):
             await operators.add(name, "kept", NOW)
     await operators.set_password("ana", "other", NOW + 1)
-    await operators.renew("ana", "same")
+    await operators.renew("ana", "same", "other")
     assert await operators.find("ana") == Account("ana", "same", OPERATOR)
     await operators.remove("ana", NOW + 2)
     assert await operators.find("ana") is None
@@ -43,7 +43,7 @@ async def test_operators_come_and_go(database: Database) -> None:
             await change
     assert [(one.name, one.disabled_utc_ms) for one in await operators.all()] == [("ana", NOW + 2)]
     await operators.add("ana", "new", NOW + 3)
-    assert await operators.find("ana") == Account("ana", "new", OPERATOR)
+    assert await operators.find("ana") == Account("ana", "new", OPERATOR, is_given=True)
     assert [(deed.what, deed.about) for deed in await deeds(database, 9)] == [
         (audit.ADDED, "ana"), (audit.REMOVED, "ana"), (audit.PASSWORD_SET, "ana"), (audit.ADDED, "ana"),
     ]  # fmt: skip

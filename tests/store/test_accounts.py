@@ -36,13 +36,13 @@ async def test_an_account_is_on_the_card_when_it_is_said_to_be(tmp_path: Path) -
         assert await accounts.are_none()
         await accounts.add("ana", "kept", "console")
         assert ask(tmp_path / CATALOGUE, "SELECT name, kept, role FROM account") == [("ana", "kept", TECHNICIAN)]
-        assert await accounts.find("ana") == Account("ana", "kept", TECHNICIAN)
+        assert await accounts.find("ana") == Account("ana", "kept", TECHNICIAN, is_given=True)
         assert await accounts.find("luis") is None
         assert not await accounts.are_none()
         with pytest.raises(UsageError, match="has an account already"):
             await accounts.add("ana", "other", "console")
     async with Box(tmp_path).store() as store:
-        assert await Accounts(store).find("ana") == Account("ana", "kept", TECHNICIAN)
+        assert await Accounts(store).find("ana") == Account("ana", "kept", TECHNICIAN, is_given=True)
 
 
 async def test_each_change_is_an_event_with_who_and_what_and_no_password(tmp_path: Path) -> None:
@@ -90,6 +90,23 @@ async def test_who_is_removed_is_out_at_once_and_can_be_added_again(tmp_path: Pa
             ("ana", "new", None),
             ("luis", "kept", None),
         ]
+
+
+async def test_of_two_who_remove_each_other_at_once_one_stays(tmp_path: Path) -> None:
+    async with Box(tmp_path).store() as store:
+        accounts = Accounts(store)
+        await accounts.add("ana", "kept", "console")
+        await accounts.add("luis", "kept", "console")
+        ends = await asyncio.gather(
+            accounts.disable("ana", "luis"), accounts.disable("luis", "ana"), return_exceptions=True
+        )
+        assert [isinstance(end, UsageError) for end in ends] == [False, True]
+        assert not await accounts.are_none()
+        ends = await asyncio.gather(
+            *(accounts.add("ana", f"kept {n}", "luis") for n in range(2)), return_exceptions=True
+        )
+        assert [isinstance(end, UsageError) for end in ends] == [False, True]
+        assert accounts.kept_of("ana") == "kept 0"
 
 
 async def test_sessions_outlive_the_program_and_not_the_machine(tmp_path: Path) -> None:
@@ -176,8 +193,9 @@ async def test_a_card_that_takes_nothing_keeps_nobody_out(tmp_path: Path, small_
         await accounts.note("ana", LOGGED_IN, "192.0.2.7", accounts.now_ms())
         assert await store.commit() == "the card is read-only"
         assert await accounts.session("t1") is not None
-        await accounts.renew("ana", "kept anew")
-        assert await accounts.find("ana") == Account("ana", "kept anew", TECHNICIAN)
+        await accounts.renew("ana", "not kept", "what was before")
+        await accounts.renew("ana", "kept anew", "kept")
+        assert await accounts.find("ana") == Account("ana", "kept anew", TECHNICIAN, is_given=True)
         for change in (
             accounts.add("luis", "kept", "ana"),
             accounts.set_password("ana", "other", accounts.now_ms()),
@@ -344,5 +362,5 @@ async def test_of_a_restore_that_is_taken_up_by_the_way_its_accounts_count(tmp_p
         # As after a fault of the card: nobody asked for the restore, it is found.
         await store.disconnect()
         assert await store.commit() == ""
-        assert await accounts.find("ana") == Account("ana", "kept", TECHNICIAN)
+        assert await accounts.find("ana") == Account("ana", "kept", TECHNICIAN, is_given=True)
         assert await accounts.session("t1") is None

@@ -114,7 +114,7 @@ def logged_in(store: Store, name: str = "ana") -> dict[str, str]:
     """The cookies of a browser in which somebody has just logged in."""
     people, now, token = store.people, store.clock.now(), secrets.token_hex(16)
     people.is_known = True
-    people.accounts.setdefault(name, AccountRow(name, KEPT, TECHNICIAN, now, now))
+    people.accounts.setdefault(name, AccountRow(name, KEPT, TECHNICIAN, now - 1, now))
     people.begin(SessionRow(hashlib.sha256(token.encode()).hexdigest(), name, now, now, now), 0)
     return {"session": token}
 

@@ -14,12 +14,13 @@ from appliance.aggregator.pages import words as of_operators
 from appliance.aggregator.pages.parts import PACKAGE as OPERATORS
 from appliance.web.frame.frame import OWN
 from appliance.web.frame.language import LANGUAGES, catalogue, from_header
+from appliance.web.frame.password_page import DIFFER, NOT_KEPT, SAME
 from appliance.web.frame.passwords import ADVICE, IS_NAME, TOO_LONG, TOO_SHORT, TOO_SIMPLE, UNREADABLE
 from appliance.web.frame.rendering import environment
 from appliance.web.language import DYNAMIC
 from appliance.web.parts import PACKAGE
 
-of_passwords = (TOO_SHORT, TOO_LONG, TOO_SIMPLE, IS_NAME, UNREADABLE, ADVICE)
+of_passwords = (DIFFER, SAME, NOT_KEPT, TOO_SHORT, TOO_LONG, TOO_SIMPLE, IS_NAME, UNREADABLE, ADVICE)
 # What reaches the pages of each package by way of a variable.
 PACKAGES: dict[str, tuple[str, ...]] = {OWN: of_passwords, PACKAGE: DYNAMIC, OPERATORS: of_operators.DYNAMIC}
 OTHERS = sorted(set(LANGUAGES) - {"en"})

@@ -30,8 +30,8 @@ class Accounts(Protocol):
     async def are_none(self) -> bool:
         """Whether there is no account that could log in."""
 
-    async def renew(self, name: str, kept: str) -> None:
-        """Keep the same password in a new form; sessions go on."""
+    async def renew(self, name: str, kept: str, was: str) -> None:
+        """Keep the same password in a new form, if it is still kept as it `was`; sessions go on."""
 
     async def set_password(self, name: str, kept: str, now_ms: int) -> None:
         """Give an account another password, end all of its sessions, and write down that it did so itself."""

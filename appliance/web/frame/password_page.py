@@ -4,31 +4,36 @@ What was typed into a field for a password is not sent back in a page: who typed
 browser, before anything is emptied.
 """
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from appliance.errors import InputError
+from appliance.errors import InputError, StoreError
 from appliance.web.frame.accounts import SESSION, Account
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import SESSIONS, anybody, safe_next
 from appliance.web.frame.login import to
 from appliance.web.frame.passwords import ADVICE, check_new
-from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, Denied, prove
+from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, Denied, is_still, prove
 from appliance.web.frame.rendering import html
 
-DIFFER = "The two new passwords differ."
+log = logging.getLogger(__name__)
+
+DIFFER, SAME = "The two new passwords differ.", "That is the password so far: choose another one."
+NOT_KEPT = "It cannot be kept at this moment. Try again in a minute."
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPage:
-    """For password.html. `next` is where it leads on to.
+    """For password.html. `next` is where it leads on to. `is_given`: the one so far was made by somebody else.
 
     What is wrong with `field`, if anything: `wrong` with the new password, or how the one so far was `denied`.
     """
 
     next: str
+    is_given: bool
     field: str = ""
     wrong: str = ""
     denied: Denied | None = None
@@ -38,7 +43,8 @@ class PasswordPage:
 @anybody
 async def view(request: web.Request) -> web.StreamResponse:
     """The form."""
-    return html(request, "password.html", PasswordPage(safe_next(request.query.get("next", ""))))
+    account = await request.app[ACCOUNTS].find(request[SESSION].name)
+    return html(request, "password.html", _page(request.query.get("next", ""), account))
 
 
 @anybody
@@ -46,18 +52,28 @@ async def change(request: web.Request) -> web.StreamResponse:
     """The password that was, and twice the new one, have been typed."""
     name, fields = request[SESSION].name, await form(request)
     accounts, sessions = request.app[ACCOUNTS], request.app[SESSIONS]
-    following = safe_next(fields.get("next", ""))
+    account = await accounts.find(name)
+    page = _page(fields.get("next", ""), account)
     if wrong := _wrong(fields, name):
-        return html(request, "password.html", PasswordPage(following, *wrong), 422)
+        return html(request, "password.html", replace(page, field=wrong[0], wrong=wrong[1]), 422)
     try:
-        await prove(request, name, await accounts.find(name), fields.get("password", ""))
+        await prove(request, name, account, fields.get("password", ""))
+        kept = await request.app[PASSWORDS].kept(fields["new"])
+        if not await is_still(request, account):
+            raise Denied("wrong")
+        await accounts.set_password(name, kept, sessions.now_ms())
     except Denied as denied:
-        return denied.told(html(request, "password.html", PasswordPage(following, "password", denied=denied)))
-    account = Account(name, await request.app[PASSWORDS].kept(fields["new"]), request[SESSION].role)
-    await accounts.set_password(name, account.kept, sessions.now_ms())
-    answer = to(following)
-    await sessions.begin(request, answer, account)
+        return denied.told(html(request, "password.html", replace(page, field="password", denied=denied)))
+    except StoreError as fault:
+        log.warning("password not kept: %s", fault)
+        return html(request, "password.html", replace(page, field="new", wrong=NOT_KEPT), 503)
+    answer = to(page.next)
+    await sessions.begin(request, answer, Account(name, kept, request[SESSION].role))
     return answer
+
+
+def _page(following: str, account: Account | None) -> PasswordPage:
+    return PasswordPage(safe_next(following), account is not None and account.is_given)
 
 
 def _wrong(fields: Mapping[str, str], name: str) -> tuple[str, str] | None:
@@ -67,4 +83,6 @@ def _wrong(fields: Mapping[str, str], name: str) -> tuple[str, str] | None:
         check_new(new, name)
     except InputError as fault:
         return "new", str(fault)
+    if new == fields.get("password"):
+        return "new", SAME
     return None if fields.get("again") == new else ("again", DIFFER)

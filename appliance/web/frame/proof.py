@@ -69,7 +69,7 @@ async def prove(request: web.Request, name: str, account: Account | None, typed:
     except Overrun:
         throttle.withdraw(keys)
         raise Denied("busy", BUSY_S) from None
-    if not verdict.is_right:
+    if not verdict.is_right or not await is_still(request, account):
         for key in first:
             log.warning("log-ins failed and are slowed down now by=%s", key.kind)
             if account is not None and key.kind != "address":
@@ -77,6 +77,14 @@ async def prove(request: web.Request, name: str, account: Account | None, typed:
         raise Denied("wrong")
     throttle.succeeded(keys)
     return verdict
+
+
+async def is_still(request: web.Request, account: Account | None) -> bool:
+    """Whether an account and its password are what they were when they were asked for.
+
+    Else who knows an old password, and tries it all the while, would slip in beside the change of it.
+    """
+    return account is not None and await request.app[ACCOUNTS].find(account.name) == account
 
 
 async def prove_again(request: web.Request, fields: Mapping[str, str]) -> None:

@@ -40,11 +40,12 @@ class InMemory:
     async def are_none(self) -> bool:
         return not self.accounts
 
-    async def renew(self, name: str, kept: str) -> None:
-        self.accounts[name] = replace(self.accounts[name], kept=kept)
+    async def renew(self, name: str, kept: str, was: str) -> None:
+        if self.accounts[name].kept == was:
+            self.accounts[name] = replace(self.accounts[name], kept=kept)
 
     async def set_password(self, name: str, kept: str, now_ms: int) -> None:
-        self.accounts[name] = replace(self.accounts[name], kept=kept)
+        self.accounts[name] = replace(self.accounts[name], kept=kept, is_given=False)
         self.sessions = {key: one for key, one in self.sessions.items() if one.name != name}
 
     async def begin(self, session: Session, forget_before_ms: int) -> None:

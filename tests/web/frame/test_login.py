@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from appliance.errors import StoreError
+from appliance.web.frame.accounts import Account
 from appliance.web.frame.forms import MOST_BYTES
+from appliance.web.frame.passwords import kept
 from appliance.web.frame.sessions import IDLE_MS, LONGEST_MS
 from appliance.web.frame.throttle import FREE
 from tests.web.frame.accounts import PASSWORD, Browser, Site, browser, served
@@ -306,6 +309,7 @@ async def test_nobody_yet(site: Site, mine: Browser) -> None:
     assert answer.status == 200
 
 
+ANOTHER = kept("some other words rhyme")
 NEW = {"password": PASSWORD, "new": "four other words rhyme", "again": "four other words rhyme"}
 
 
@@ -330,6 +334,7 @@ async def test_a_password_is_changed_and_ends_all_other_sessions(site: Site, min
         ({"again": "something else"}, 422, "The two new passwords differ."),
         ({"new": "short", "again": "short"}, 422, "The password has fewer than 12 characters."),
         ({"new": ""}, 422, "fewer than 12"),
+        ({"new": PASSWORD, "again": PASSWORD}, 422, "That is the password so far: choose another one."),
     ],
 )
 async def test_a_password_that_is_not_changed(
@@ -340,6 +345,53 @@ async def test_a_password_that_is_not_changed(
     answer, page = await mine.post("/password", NEW | changed)
     assert (answer.status, words in page) == (status, True)
     assert site.storage.accounts["bea"] == before
+
+
+async def test_a_password_that_somebody_else_knows_is_asked_to_be_changed(site: Site, mine: Browser) -> None:
+    site.storage.accounts["bea"] = replace(site.storage.accounts["bea"], is_given=True)
+    for _ in range(2):
+        answer, _ = await mine.post("/login", {"name": "bea", "password": PASSWORD, "next": "/read?x=1"})
+        assert (answer.status, answer.headers["Location"]) == (303, "/password?next=%2Fread%3Fx%3D1")
+        _, page = await mine.get(answer.headers["Location"])
+        assert '<a href="/read?x=1">Later</a>' in page
+    answer, page = await mine.post("/password", NEW | {"again": "x", "next": "/read?x=1"})
+    assert (answer.status, '<a href="/read?x=1">Later</a>' in page) == (422, True)
+    answer, _ = await mine.post("/password", NEW | {"next": "/read?x=1"})
+    assert answer.headers["Location"] == "/read?x=1"
+    answer, _ = await mine.log_in("bea", NEW["new"])
+    assert answer.headers["Location"] == "/"
+    assert ">Later</a>" not in (await mine.get("/password"))[1]
+
+
+async def test_an_old_password_does_not_slip_in_beside_its_change(
+    site: Site, mine: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knows it and tries all the while is being compared at the moment in which it is changed."""
+    await mine.log_in("bea")
+    look = site.storage.find
+
+    async def looked_up_just_before_it_changes(name: str) -> Account | None:
+        known = await look(name)
+        await site.storage.set_password(name, ANOTHER, site.now_ms)
+        return known
+
+    monkeypatch.setattr(site.storage, "find", looked_up_just_before_it_changes)
+    assert (await mine.post("/password", NEW))[0].status == 403
+    async with browser(site.url) as thief:
+        assert (await thief.log_in("ana"))[0].status == 403
+    assert site.storage.sessions == {}
+    assert {account.kept for account in site.storage.accounts.values()} == {ANOTHER}
+
+
+async def test_a_password_that_cannot_be_kept(site: Site, mine: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise StoreError("the card is full")
+
+    await mine.log_in("bea")
+    monkeypatch.setattr(site.storage, "set_password", full)
+    answer, page = await mine.post("/password", NEW)
+    assert (answer.status, "It cannot be kept at this moment." in page) == (503, True)
+    assert (await mine.get("/read"))[0].status == 200
 
 
 async def test_a_session_that_was_left_open_is_of_little_use_to_a_guesser(site: Site, mine: Browser) -> None:
