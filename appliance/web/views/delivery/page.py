@@ -21,7 +21,6 @@ from appliance.sync.standing import Standing
 from appliance.sync.taking import Tally
 from appliance.web.bodies import BODIES, UNSOUND, Refused
 from appliance.web.frame.accounts import SESSION
-from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only, readers
 from appliance.web.frame.language import language_of
 from appliance.web.frame.rendering import html, render
@@ -128,7 +127,6 @@ async def download(request: web.Request) -> web.StreamResponse:
 @only(TECHNICIAN)
 async def try_now(request: web.Request) -> web.Response:
     """Somebody has mended the link, or was approved, and does not wait for the next try."""
-    await form(request)
     courier = request.app[PARTS].courier
     if courier is None:
         raise web.HTTPNotFound
