@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.store.writer import Store
 from appliance.sync.envelope import RECEIPT, seal
 from appliance.sync.gate import Gate
+from appliance.sync.standing import Standings
 from tests.web.conftest import logged_in, recorded
 from tests.web.test_pull import Door, opened
 
@@ -51,7 +52,8 @@ async def test_the_page_says_what_waits_and_who_this_is(door: Door) -> None:
         identity = await door.sealing.of(lambda outbox: outbox.identity)
         assert identity.fingerprint in shown
         assert f"{identity.claim_code[:4]} {identity.claim_code[4:]}" in shown
-        assert '<dd class="large">3</dd>' in shown
+        assert '<dd class="large">3 <small>' in shown
+        assert '<dt>Sent, not confirmed yet</dt><dd class="large">0</dd>' in shown
         assert '<dd class="large">0 / 2</dd>' in shown
 
 
@@ -78,6 +80,7 @@ async def test_all_that_waits_is_one_file(door: Door) -> None:
     assert {"introduction.enrolment", "000002.rotation"} <= files.keys()
     assert await door.waiting() == 3
     assert noted == [("changed", {"who": "ana", "what": "batches_downloaded"})]
+    assert (await door.sealing.of(Standings().now)).sent == 3
 
 
 async def test_receipts_are_brought_back(door: Door) -> None:
