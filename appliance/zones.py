@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -112,6 +112,17 @@ def minutes_ahead() -> int:
     """By how much the zone of the program is ahead of UTC now, as the machine's clock has it."""
     offset = datetime.now(here()).utcoffset()
     return 0 if offset is None else round(offset.total_seconds() / 60)
+
+
+def midnights(last: date, days: int) -> list[int]:
+    """When the last days up to `last` begin, and the one after it, in ms since 1970.
+
+    >>> with chosen("America/Santiago"):
+    ...     midnights(date(1970, 1, 1), 2)
+    [-75600000, 10800000, 97200000]
+    """
+    nights = [datetime.combine(last + timedelta(days=n), time(), here()) for n in range(1 - days, 2)]
+    return [round(night.timestamp() * 1000) for night in nights]
 
 
 def _linked() -> str:

@@ -20,6 +20,7 @@ from appliance.store.notes import (
     IN_ALL,
     OF_METER,
     OF_ONE,
+    RELOAD,
     REMOVE,
     TODAY,
     TOMORROW,
@@ -35,9 +36,11 @@ from appliance.store.writer import Store
 # Of each meter the last ones are kept; so many a day and in all.
 KEPT_OF_METER, MOST_A_DAY, MOST_DIALS = 8, 500, 20_000
 UNHEARD, LATER = "the meter has not been heard yet", "Compare it once it has."
+GONE = "the comparison is not there any more"
 REFUSALS = (
     UNHEARD,
     LATER,
+    GONE,
     REMOVE,
     TOMORROW,
     enough(MOST_A_DAY, TODAY),
@@ -87,8 +90,8 @@ async def compare(store: Store, meter: MeterKey, who: str, typed: str) -> Verdic
         await refuse_beyond(writer, "dial", meter, day_ago, (MOST_DIALS, MOST_A_DAY, MOST_DIALS))
         question = f"SELECT shown, register FROM dial WHERE {OF_METER} ORDER BY number DESC LIMIT {KEPT_OF_METER - 1}"
         rows = list(await writer.execute_fetchall(question, of_meter(meter)))
-        earlier = _since_exchange([Compared(dial(text), counts) for text, counts in reversed(rows)], register, meter)
-        verdict = work_out([*earlier, Compared(shown, register)], register_modulus(meter.protocol))
+        earlier = [Compared(dial(text), counts) for text, counts in reversed(rows)]
+        verdict = _verdict([*earlier, Compared(shown, register)], meter)
         told.append(verdict)
         multiplier = "" if verdict.multiplier is None else str(verdict.multiplier)
         head = (*of_meter(meter), now, who, typed.strip()[: MOST_DIGITS + MOST_DECIMALS])
@@ -112,17 +115,41 @@ async def compare(store: Store, meter: MeterKey, who: str, typed: str) -> Verdic
     return told[0]
 
 
-async def forget(store: Store, meter: MeterKey, who: str) -> None:
-    """Remove all comparisons of a meter: something was wrong with them, or it was exchanged. Raises StoreError."""
+async def remove(store: Store, meter: MeterKey, number: int, who: str) -> None:
+    """Remove a wrong comparison; what those after it tell is worked out anew. Raises InputError, StoreError."""
+    told: list[Worked] = []
 
     async def work(writer: aiosqlite.Connection) -> None:
-        await writer.execute(f"DELETE FROM dial WHERE {OF_METER}", of_meter(meter))
+        question = f"SELECT number, shown, register, multiplier, assigned FROM dial WHERE {OF_METER} ORDER BY number"
+        rows = [tuple(row) for row in await writer.execute_fetchall(question, of_meter(meter))]
+        if number not in [row[0] for row in rows]:
+            raise InputError(GONE, RELOAD)
+        await writer.execute("DELETE FROM dial WHERE number = ?", (number,))
+        until: list[Compared] = []
+        for kept, shown, register, multiplier, assigned in rows:
+            if kept == number:
+                continue
+            until.append(Compared(dial(shown), register))
+            if kept > number:
+                verdict = _verdict(until, meter)
+                multiplier = "" if verdict.multiplier is None else str(verdict.multiplier)
+                changes = (verdict.sure, multiplier, kept)
+                await writer.execute("UPDATE dial SET verdict = ?, multiplier = ? WHERE number = ?", changes)
+            if multiplier:
+                told.append(Worked(Decimal(multiplier), assigned))
 
     def then() -> None:
         store.people.worked.pop(meter, None)
-        store.record("changed", {"who": who, "what": "dials_forgotten"} | named(meter))
+        if told:
+            store.people.worked[meter] = told[-1]
+        store.record("changed", {"who": who, "what": "dial_removed"} | named(meter))
 
     await amend(store, "that", work, then)
+
+
+def alone(compared: Comparison, meter: MeterKey) -> Decimal | None:
+    """The multiplier that a comparison tells by itself."""
+    return _verdict([Compared(dial(compared.shown), compared.register)], meter).multiplier
 
 
 def multiplier_of(store: Store, meter: MeterKey) -> tuple[Decimal | None, str]:
@@ -135,12 +162,15 @@ def multiplier_of(store: Store, meter: MeterKey) -> tuple[Decimal | None, str]:
     return (assignment.multiplier, "assigned") if assignment else (None, "")
 
 
-def _since_exchange(earlier: Sequence[Compared], register: int, meter: MeterKey) -> list[Compared]:
-    """Those of the meter that hangs there now: a register that went back by more than it rolls over was exchanged."""
+def _verdict(compared: Sequence[Compared], meter: MeterKey) -> Verdict:
+    """What comparisons tell, in the order of time: those of the meter that hangs there now.
+
+    A register that went back by more than it rolls over was exchanged.
+    """
     modulus = register_modulus(meter.protocol)
-    registers = [*(compared.register for compared in earlier), register]
+    registers = [one.register for one in compared]
     begin = 0
     for n in range(1, len(registers)):
         if (registers[n] - registers[n - 1]) % modulus > modulus // 2:
             begin = n
-    return list(earlier[begin:])
+    return work_out(compared[begin:], modulus)

@@ -22,9 +22,9 @@ from typing import Literal, NamedTuple
 
 from appliance.errors import InputError
 
-Sure = Literal["sure", "likely", "ambiguous", "too_early", "none_fits"]
+Sure = Literal["sure", "likely", "ambiguous", "too_early", "none_fits", "disputed"]
 
-SURES: tuple[Sure, ...] = ("sure", "likely", "ambiguous", "too_early", "none_fits")
+SURES: tuple[Sure, ...] = ("sure", "likely", "ambiguous", "too_early", "none_fits", "disputed")
 MOST_DIGITS, MOST_DECIMALS = 10, 3
 # All is reckoned in millionths of the dial's unit, in whole numbers.
 ONE = 1_000_000
@@ -62,6 +62,7 @@ class Verdict:
 
     `ambiguous`: several fit, which are named, the most usual first; `too_early`: too little is shown, or was used
     since, to tell; `none_fits`: not even the differences do. In all three another comparison helps, once more was used.
+    `disputed`: the last one by itself tells one, which is named, and those before say another or none: one is wrong.
     `apart` says that dial and register fit in what they move, and not in where they began.
     """
 
@@ -110,6 +111,16 @@ def work_out(comparisons: Sequence[Compared], register_modulus: int) -> Verdict:
     fits = fitting(last, register_modulus)
     for earlier in comparisons[:-1]:
         fits &= fitting(earlier, register_modulus)
+    together = _together(comparisons, fits, register_modulus)
+    alone = _of_one(last, fitting(last, register_modulus))
+    if alone.multiplier and not fits and (alone.sure == "sure" or together.sure == "none_fits"):
+        return Verdict("disputed", None, (alone.multiplier,))
+    return together
+
+
+def _together(comparisons: Sequence[Compared], fits: set[int], register_modulus: int) -> Verdict:
+    """What they tell if none is wrong; `fits` are the multipliers that fit each of them."""
+    last = comparisons[-1]
     verdict = _of_one(last, fits)
     if len(comparisons) < 2:
         return verdict
@@ -130,7 +141,7 @@ def work_out(comparisons: Sequence[Compared], register_modulus: int) -> Verdict:
 def _of_one(compared: Compared, fits: set[int]) -> Verdict:
     """What fits, and how far that is to be believed by itself."""
     shown, unit, _ = compared.dial
-    if compared.register <= BEHIND or shown <= LIKELY_SHARE // 10 * unit:
+    if compared.register <= BEHIND or (fits and shown <= LIKELY_SHARE // 10 * unit):
         return Verdict("too_early", None, named(fits))
     if not fits:
         return Verdict("none_fits")

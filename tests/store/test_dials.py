@@ -10,7 +10,7 @@ from appliance.errors import InputError
 from appliance.store import dials, queries
 from appliance.store.assign import assign
 from appliance.store.assigned import Assigned
-from appliance.store.dials import KEPT_OF_METER, compare, comparisons, forget, multiplier_of
+from appliance.store.dials import KEPT_OF_METER, alone, compare, comparisons, multiplier_of, remove
 from appliance.store.rows import MeterKey
 from appliance.store.schema import CATALOGUE
 from tests.store.box import Box, ask, flip
@@ -41,13 +41,13 @@ async def test_the_dial_counts_until_another_multiplier_is_assigned(tmp_path: Pa
         assert one[2:] == ("ana", "12345.6", 1_234_560, "sure", "0.01")
         (meter,) = await store.ask(queries.meters)
         assert meter.consumption == 1_234_560
-        await forget(store, METER, "luis")
+        await remove(store, METER, one.number, "luis")
         assert await store.ask(comparisons, METER) == []
         await assign(store, Assigned(4, 4))
         assert multiplier_of(store, METER) == (None, "")
     assert box.events("changed") == [
         '{"who":"ana","what":"dial_compared","verdict":"sure","protocol":"scm","meter_id":1000,"simulated":false}',
-        '{"who":"luis","what":"dials_forgotten","protocol":"scm","meter_id":1000,"simulated":false}',
+        '{"who":"luis","what":"dial_removed","protocol":"scm","meter_id":1000,"simulated":false}',
     ]
 
 
@@ -67,6 +67,31 @@ async def test_a_second_comparison_tells_what_the_first_could_not(tmp_path: Path
             store.hear(box.message(1000, 31_160), False)
         told = await compare(store, METER, "ana", "31160")
         assert (told.sure, told.multiplier, told.apart) == ("sure", Decimal(1), False)
+
+
+async def test_what_was_mistyped_spoils_nothing_for_good(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    async with box.store() as store:
+        store.hear(box.message(1000, 11_231_799), False)
+        assert (await compare(store, METER, "ana", "1")).sure == "none_fits"
+        for typed in ("112318", "112318.0"):
+            box.now_s += 60
+            assert (await compare(store, METER, "ana", typed)).sure == "disputed"
+        assert multiplier_of(store, METER) == (None, "")
+        found = await store.ask(comparisons, METER)
+        assert [alone(one, METER) for one in found] == [Decimal("0.01"), Decimal("0.01"), None]
+        await remove(store, METER, found[-1].number, "luis")
+        assert [one.verdict for one in await store.ask(comparisons, METER)] == ["sure", "sure"]
+        assert multiplier_of(store, METER) == (Decimal("0.01"), "dial")
+        with pytest.raises(InputError, match="not there any more"):
+            await remove(store, METER, found[-1].number, "luis")
+        with pytest.raises(InputError, match="not there any more"):
+            await remove(store, METER._replace(meter_id=1001), found[0].number, "luis")
+    async with box.store() as store:
+        assert multiplier_of(store, METER) == (Decimal("0.01"), "dial")
+        for one in await store.ask(comparisons, METER):
+            await remove(store, METER, one.number, "luis")
+        assert multiplier_of(store, METER) == (None, "")
 
 
 async def test_what_cannot_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

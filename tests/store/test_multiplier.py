@@ -50,6 +50,13 @@ def told(*pairs: tuple[str, int], modulus: int = MODULUS) -> Verdict:
         ([("00500.0", 77_777)], "none_fits", None, False),
         ([("00500.0", 77_777), ("00700.0", 97_780)], "likely", "0.01", True),
         ([("00500.0", 77_777), ("00500.3", 77_800)], "none_fits", None, False),
+        # Something else was typed of it before: the last one is right, and says so at once or weeks later.
+        ([("1", 11_231_799)], "none_fits", None, False),
+        ([("1", 11_231_799), ("112318", 11_231_800)], "disputed", None, False),
+        ([("1", 11_231_799), ("112400.5", 11_240_050)], "disputed", None, False),
+        ([("112317", 11_231_799), ("1", 11_231_799), ("112318", 11_231_800)], "disputed", None, False),
+        # The last one is not.
+        ([("112318", 11_231_799), ("1", 11_231_800)], "none_fits", None, False),
         # Both fit; after some consumption one does.
         ([("250000", 1_250_000)], "ambiguous", None, False),
         ([("250000", 1_250_000), ("260000", 1_300_000)], "sure", "0.2", False),
@@ -63,8 +70,9 @@ def test_examples(pairs: list[tuple[str, int]], sure: str, multiplier: str | Non
     assert (found.sure, found.multiplier and str(found.multiplier), found.apart) == (sure, multiplier, apart)
 
 
-def test_what_is_ambiguous_names_what_fits() -> None:
+def test_what_is_ambiguous_or_disputed_names_what_fits() -> None:
     assert told(("250000", 1_250_000)).candidates == (Decimal(1), Decimal("0.2"))
+    assert told(("1", 11_231_799), ("112318", 11_231_800)).candidates == (Decimal("0.01"),)
 
 
 @st.composite
@@ -118,7 +126,8 @@ def test_two_comparisons_tell_it_wherever_dial_and_register_began(
     texts = [f"{text[:digits]}.{text[digits:]}" if decimals else text for text in texts]
     found = told((texts[0], counts), (texts[1], counts + used))
     assert found.multiplier in (None, Decimal(multiplier) / ONE)
-    assert found.sure in ("sure", "likely", "ambiguous")
+    # By chance the second may be what another multiplier would show.
+    assert found.sure in ("sure", "likely", "ambiguous", "disputed")
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 2**32)), min_size=1, max_size=8))

@@ -73,7 +73,10 @@ async def chart(site: Site, query: str = "", path: str = METER) -> dict[str, Any
 )
 async def test_what_was_never_heard_has_no_page(site: Site, path: str) -> None:
     site.hear(60)
-    assert (await get(site, path))[0].status == 404
+    answer, page = await get(site, path)
+    assert answer.status == 404
+    # Who has its number can wait for it.
+    assert ('href="/find/6' in page.partition('role="alert"')[2].partition("</div>")[0]) == ("/6" in path)
     assert (await get(site, METER))[0].status == 200
 
 
@@ -206,7 +209,7 @@ async def test_a_note_that_is_refused_is_not_lost(kept: Site) -> None:
 
 
 async def test_nothing_is_done_without_a_log_in_or_from_elsewhere(kept: Site) -> None:
-    for path in ("notes", "notes/remove", "dial", "dial/forget"):
+    for path in ("notes", "notes/remove", "dial", "dial/remove"):
         assert (await post(kept, f"{METER}/{path}", {"text": "x", "shown": "1"}, {}))[0].status == 303
         stranger, _ = await post(kept, f"{METER}/{path}", {"text": "x"}, kept.logs_in(), Origin="https://evil.example")
         assert stranger.status == 403
@@ -233,8 +236,26 @@ async def test_a_dial_tells_the_multiplier(kept: Site) -> None:
     assert "worked out from the dial" in page
     assert "313.51" in page.partition('id="facts"')[2].partition("</dl>")[0]
     assert "× 0,01" in await page_of(kept, cookies, f"{METER}?lang=es")
-    await post(kept, f"{METER}/dial/forget", {}, cookies)
+    number = page.partition('id="dial"')[2].partition('name="number" value="')[2].partition('"')[0]
+    assert (await post(kept, f"{METER}/dial/remove", {"number": "x"}, cookies))[0].status == 400
+    await post(kept, f"{METER}/dial/remove", {"number": number}, cookies)
     assert "No multiplier is known." in await page_of(kept, cookies)
+    refused, page = await post(kept, f"{METER}/dial/remove?lang=es", {"number": number}, cookies)
+    assert (refused.status, "La comparación ya no está." in page) == (422, True)
+
+
+async def test_a_dial_that_was_mistyped_can_be_taken_out(kept: Site) -> None:
+    cookies = kept.logs_in()
+    for shown in ("1", "00313.51"):
+        await post(kept, f"{METER}/dial", {"shown": shown}, cookies)
+    page = await page_of(kept, cookies)
+    assert "By itself it tells × 0.01, but not together with those before" in page
+    assert "No multiplier is known." in page
+    first = page.rpartition('name="number" value="')[2].partition('"')[0]
+    await post(kept, f"{METER}/dial/remove", {"number": first}, cookies)
+    page = await page_of(kept, cookies)
+    assert "worked out from the dial" in page
+    assert "That is sure." in page
 
 
 async def test_what_is_assigned_counts_until_the_dial_says_otherwise(kept: Site) -> None:

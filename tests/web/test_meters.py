@@ -200,3 +200,17 @@ async def test_nobody_sees_it_without_a_log_in(tmp_path: Path) -> None:
         ):
             answer, text = await get(site, path)
             assert (answer.status, "60 " in text) == (401 if path.startswith("/api/") else 303, False), path
+
+
+async def test_a_number_that_was_not_heard_can_be_waited_for(site: Site) -> None:
+    site.hear(60)
+    assert 'href="/find/99999999"' in (await get(site, "/meters?q=99999999"))[1]
+    for words in ("nunca", "0", "99999999999", "6"):
+        none = (await get(site, f"/meters?q={words}"))[1].partition('id="none"')[2].partition("</div>")[0]
+        assert ("/find/" in none) == (words == "6"), words
+
+
+async def test_an_empty_list_says_when_no_radio_runs(site: Site) -> None:
+    assert "No radio runs" not in (await get(site, "/meters"))[1]
+    site.receiver(state="retrying", reason="No dongle found")
+    assert "No radio runs at this moment: the overview says why." in (await get(site, "/meters"))[1]

@@ -12,7 +12,8 @@ from appliance.web.frame.language import language_of
 from appliance.web.parts import PARTS
 from appliance.web.typed import Either, reading
 from appliance.web.views.meter.one_meter import meter_of
-from appliance.web.views.meter.page import Trouble, page
+from appliance.web.views.meter.page import page
+from appliance.web.views.meter.shown import Trouble
 from appliance.web.views.meters.rows import name_of
 
 TECHNICIAN = "technician"
@@ -32,11 +33,9 @@ async def add_note(request: web.Request) -> web.Response:
 @only(TECHNICIAN)
 async def remove_note(request: web.Request) -> web.Response:
     """Remove a note of one's own."""
-    meter, number = meter_of(request), (await form(request)).get("number", "")
-    if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise web.HTTPBadRequest
+    meter, number = meter_of(request), await _number(request)
     try:
-        await notes.remove_note(request.app[PARTS].store, int(number), request[SESSION].name)
+        await notes.remove_note(request.app[PARTS].store, number, request[SESSION].name)
     except (InputError, StoreError) as fault:
         return await page(request, meter, _trouble("note", fault))
     return _back(meter, "notes")
@@ -60,15 +59,21 @@ async def compare(request: web.Request) -> web.Response:
 
 
 @only(TECHNICIAN)
-async def forget(request: web.Request) -> web.Response:
-    """Remove the comparisons with the dial, and with them the multiplier that they told."""
-    meter = meter_of(request)
-    await form(request)
+async def remove_comparison(request: web.Request) -> web.Response:
+    """Remove a comparison with the dial, and with it the multiplier that it told."""
+    meter, number = meter_of(request), await _number(request)
     try:
-        await dials.forget(request.app[PARTS].store, meter.key, request[SESSION].name)
-    except StoreError as fault:
+        await dials.remove(request.app[PARTS].store, meter.key, number, request[SESSION].name)
+    except (InputError, StoreError) as fault:
         return await page(request, meter, _trouble("dial", fault))
     return _back(meter, "dial")
+
+
+async def _number(request: web.Request) -> int:
+    number = (await form(request)).get("number", "")
+    if not (number.isascii() and number.isdigit() and len(number) < 16):
+        raise web.HTTPBadRequest
+    return int(number)
 
 
 def _trouble(part: str, fault: ApplianceError, typed: str = "") -> Trouble:

@@ -28,7 +28,8 @@ from appliance.web.parts import PARTS, Parts
 from appliance.web.quantities import scale_of
 from appliance.web.views.meter.consumption import heard_in, periods, span_of, used_in
 from appliance.web.views.meter.one_meter import At, at_of, at_stamp, is_unsure, local, meter_of
-from appliance.web.views.meter.page import APART, breaks_of, tamper_row
+from appliance.web.views.meter.page import APART, breaks_of
+from appliance.web.views.meter.shown import tamper_row
 from appliance.web.views.meters.rows import name_of
 
 Rows = list[dict[str, Any]]

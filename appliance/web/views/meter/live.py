@@ -11,7 +11,7 @@ from appliance.web.frame.rendering import render
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.streams import HEARTBEAT_S, stream
 from appliance.web.views.meter.one_meter import meter_of
-from appliance.web.views.meter.page import facts
+from appliance.web.views.meter.shown import facts
 from appliance.web.views.meters.sparks import SPARKS, Sparks
 
 

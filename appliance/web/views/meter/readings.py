@@ -14,7 +14,7 @@ from appliance.web.parts import PARTS
 from appliance.web.quantities import Scale, scale_of
 from appliance.web.views.meter.files import before_of
 from appliance.web.views.meter.one_meter import meter_of
-from appliance.web.views.meter.page import ReadingRow, reading_row
+from appliance.web.views.meter.shown import ReadingRow, reading_row
 from appliance.web.views.meters.rows import name_of
 
 PER_PAGE = 100

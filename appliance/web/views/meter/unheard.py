@@ -40,12 +40,12 @@ def path_of(of: Assignment) -> str:
     return f"/meters/{of.protocol or ANY}/{of.meter_id}"
 
 
-def unheard(request: web.Request, key: MeterKey) -> web.Response:
-    """The page, or the way to that of the meter once it was heard. Raises HTTPNotFound where none is assigned."""
+def unheard(request: web.Request, key: MeterKey) -> web.Response | None:
+    """The page, or the way to that of the meter once it was heard; None where none is assigned."""
     parts = request.app[PARTS]
     of = None if key.simulated else parts.store.assigned.of(key)
     if of is None:
-        raise web.HTTPNotFound
+        return None
     if (heard := heard_as(parts, of)) is not None:
         return web.Response(status=303, headers={"Location": f"/meters/{name_of(heard)}"})
     page = UnheardPage(

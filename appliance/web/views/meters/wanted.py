@@ -67,6 +67,17 @@ class Wanted:
         """Whether nothing is left out."""
         return replace(self, sort="id") == Wanted()
 
+    @property
+    def number(self) -> int | None:
+        """The number that is looked for, if the words are one that a transmitter can have; 32 bits at most.
+
+        >>> Wanted("99999999").number, Wanted("Calle 5").number, Wanted("99999999999").number, Wanted("0").number
+        (99999999, None, None, None)
+        """
+        if not (self.words.isascii() and self.words.isdigit() and len(self.words) < 11):
+            return None
+        return int(self.words) if 0 < int(self.words) < 1 << 32 else None
+
     def takes(self, meter: Meter, of: Assignment | None, day_ago: int) -> bool:
         """Whether a meter, assigned as `of`, is among them; `day_ago` is the stamp of a day before now."""
         return (

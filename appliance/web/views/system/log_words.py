@@ -74,7 +74,7 @@ CHANGES = {
     "note_added": "%(who)s added a note.",
     "note_removed": "%(who)s removed a note.",
     "dial_compared": "%(who)s compared the register with the dial.",
-    "dials_forgotten": "%(who)s removed the comparisons with the dial.",
+    "dial_removed": "%(who)s removed a comparison with the dial.",
     "batches_downloaded": "%(who)s downloaded the batches that waited.",
     "receipts_brought": "%(who)s brought receipts back: %(taken)s.",
     "radio_tuned": "%(who)s set the receiver %(receiver)s to %(center)s, gain %(gain)s, correction %(ppm)s ppm.",
