@@ -28,6 +28,7 @@ from appliance.web.frame.security import add_headers, check_host
 from appliance.web.frame.sessions import Sessions
 from appliance.web.frame.throttle import Throttle
 from appliance.web.glances import GLANCES, Glances
+from appliance.web.middle import MIDDLES, Middles
 from appliance.web.openapi.asked import refuse_undescribed
 from appliance.web.parts import PACKAGE, PARTS, Parts
 from appliance.web.routes import HALTED_ROUTES, ROUTES, is_of_programs
@@ -73,7 +74,7 @@ def build(parts: Parts, https_port: Callable[[], int]) -> web.Application:
     app[SESSIONS] = Sessions(parts.accounts, parts.accounts.now_ms)
     app[PASSWORDS] = Passwords()
     app[THROTTLE] = Throttle(parts.monotonic)
-    app[STREAMS] = Streams()
+    app[STREAMS], app[MIDDLES] = Streams(), Middles()
     app[GLANCES] = Glances(parts)
     app[SPARKS] = Sparks(parts.store, parts.monotonic)
     app[BODIES] = Bodies()

@@ -17,6 +17,8 @@ from appliance.web.frame.sessions import Sessions
 
 SESSIONS = web.AppKey("SESSIONS", Sessions)
 LOG_IN = "/login"
+# Of an address, so many parts are taken away at most to come to its page.
+MOST_ABOVE = 4
 _MARK = "_open_to"
 _EVERYBODY = frozenset[str]()
 _READERS = object()
@@ -73,17 +75,31 @@ async def guard(
             if is_of_api(request):
                 raise NotLoggedIn
             # Not raised: the language that the address asks for is kept with the answer.
-            return web.Response(status=303, headers={"Location": _log_in_address(request)})
+            return web.Response(status=303, headers={"Location": await _log_in_address(request)})
         if roles is not None and session.role not in roles:
             raise web.HTTPForbidden
     return await handler(request)
 
 
-def _log_in_address(request: web.Request) -> str:
-    """The log-in, which leads back to the page that was asked for."""
-    if request.method not in READS or request.path == "/":
-        return LOG_IN
-    return f"{LOG_IN}?next={quote(request.rel_url.raw_path_qs, safe='')}"
+async def _log_in_address(request: web.Request) -> str:
+    """The log-in, which leads back to the page that was asked for, or from which something was sent."""
+    asked = request.rel_url.raw_path_qs if request.method in READS else request.rel_url.raw_path
+    following = await page_at(request, asked)
+    return LOG_IN if following == "/" else f"{LOG_IN}?next={quote(following, safe='')}"
+
+
+async def page_at(request: web.Request, address: str) -> str:
+    """Where a log-in leads on to: this address if it is a page of this site, else the page that it is below.
+
+    A form is sent to an address below the page that it stands on.
+    """
+    following = safe_next(address)
+    for _ in range(MOST_ABOVE):
+        found = await request.app.router.resolve(request.clone(method="GET", rel_url=following))
+        if found.http_exception is None:
+            return following
+        following = following.partition("?")[0].rpartition("/")[0] or "/"
+    return "/"
 
 
 def safe_next(address: str) -> str:

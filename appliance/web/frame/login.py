@@ -10,7 +10,7 @@ from appliance.web.frame.accounts import LOGGED_IN, LOGGED_OUT, SESSION, Account
 from appliance.web.frame.addresses import is_encrypted, is_here
 from appliance.web.frame.forms import form
 from appliance.web.frame.frame import FRAME
-from appliance.web.frame.guard import LOG_IN, SESSIONS, everybody, safe_next
+from appliance.web.frame.guard import LOG_IN, SESSIONS, anybody, everybody, page_at
 from appliance.web.frame.proof import ACCOUNTS, PASSWORDS, Denied, prove, seen_from
 from appliance.web.frame.rendering import html
 
@@ -56,9 +56,11 @@ async def log_in(request: web.Request) -> web.StreamResponse:
         return denied.told(html(request, "login.html", replace(page, denied=denied)))
     assert account is not None
     if verdict.is_outdated:
-        account = replace(account, kept=await request.app[PASSWORDS].kept(typed))
-        await accounts.renew(name, account.kept)
-    response = to(page.next)
+        anew = await request.app[PASSWORDS].kept(typed)
+        await accounts.renew(name, anew, account.kept)
+        account = replace(account, kept=anew)
+    # A password that somebody else knows is asked to be changed, each time until it is.
+    response = to(f"/password?{urlencode({'next': page.next})}" if account.is_given else page.next)
     await request.app[SESSIONS].begin(request, response, account)
     await accounts.note(name, LOGGED_IN, seen_from(request), request.app[SESSIONS].now_ms())
     return response
@@ -75,12 +77,19 @@ async def log_out(request: web.Request) -> web.StreamResponse:
     return response
 
 
+@anybody
+async def is_in(request: web.Request) -> web.Response:
+    """Nothing: for a page that asks whether its session goes on. Who has none is sent to the log-in as anywhere."""
+    return web.Response(status=204, headers={"Cache-Control": "no-store"})
+
+
 async def _page(request: web.Request, following: str) -> LogInPage:
+    following = await page_at(request, following)
     is_open = not is_encrypted(request) and not is_here(request.remote or "")
-    encrypted = encrypted_log_in(request, safe_next(following)) if is_open else ""
+    encrypted = encrypted_log_in(request, following) if is_open else ""
     accounts = request.app[ACCOUNTS]
     is_new, unread = await accounts.are_none(), accounts.trouble
-    return LogInPage(safe_next(following), "", is_new, unread, is_open, encrypted)
+    return LogInPage(following, "", is_new, unread, is_open, encrypted)
 
 
 def encrypted_log_in(request: web.Request, following: str) -> str:

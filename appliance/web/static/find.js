@@ -167,7 +167,7 @@
   // What was heard minutes ago, or elsewhere, tells nothing of where the antenna stands now.
   const date = () => {
     const time = level.querySelector(".since time");
-    level.classList.toggle("old", Boolean(time) && Page.now() - Date.parse(time.dateTime) > old * 1000);
+    level.classList.toggle("old", Boolean(time) && Freshness.now() - Date.parse(time.dateTime) > old * 1000);
     level.classList.toggle("before", visit.count === 0);
   };
 
@@ -245,7 +245,7 @@
       keep("sessionStorage", own, JSON.stringify(visit));
     }
     show();
-  });
+  }, () => pressed.sound); // in a pocket it is heard
   element("anew").addEventListener("click", () => {
     visit = { ...begun(), heard: visit.heard, edition: visit.edition };
     trend = null;

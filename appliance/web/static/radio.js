@@ -66,7 +66,7 @@
       return;
     }
     for (const fresh of page.querySelectorAll("[data-section]")) section(fresh.dataset.section)?.replaceChildren(...fresh.childNodes);
-    Page.grow();
+    Freshness.grow();
     const again = root.querySelector("[aria-invalid]") || root.querySelector(`form[action="${new URL(form.action).pathname}"] button`);
     if (again) again.focus();
     say(place, (answer.ok && sets && root.querySelector(".tuned")?.dataset.said) || "");
@@ -112,8 +112,6 @@
       canvas.addEventListener(kind, () => (readout.textContent = picture.pointed()));
     }
   }
-  // A page that nobody sees costs the radio nothing.
-  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : listen()));
   estimate();
   listen();
 }

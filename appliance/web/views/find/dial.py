@@ -67,8 +67,6 @@ class DialPage:
     more: int
     alike: bool
     may_act: bool
-    now_ms: int
-    now_text: str
 
 
 @readers
@@ -94,7 +92,6 @@ async def view(request: web.Request) -> web.Response:
             trouble = "dial"
         except StoreError as fault:
             trouble, told = "store", str(fault)
-    times = parts.times
     page = DialPage(
         trouble=trouble,
         told=told,
@@ -108,8 +105,6 @@ async def view(request: web.Request) -> web.Response:
         more=max(0, len(found) - MOST_SHOWN),
         alike=len(found) > 1 and _order(found[0])[:2] == _order(found[1])[:2],
         may_act=SESSION in request,
-        now_ms=times.moment.utc_ms,
-        now_text=times.of_day,
     )
     return html(request, "find_dial.html", page, {"": 200, "dial": 422, "either": 422}.get(trouble, 503))
 
