@@ -56,6 +56,28 @@ async def test_the_phones_time_is_shown_and_used_when_asked(browser: Any, tmp_pa
         await tab.page.context.close()
 
 
+RED = """() => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const reds = ["--alarm", "--weak"].map((name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  });
+  const texts = [...document.querySelectorAll("main *")].filter((element) => !element.children.length);
+  return texts.filter((text) => reds.includes(getComputedStyle(text).color)).map((text) => text.textContent);
+}"""
+
+
+async def test_a_clock_that_nobody_has_set_is_not_red(browser: Any, tmp_path: Path) -> None:
+    """Nor is what nobody has to do anything about red elsewhere on the page."""
+    async with box(tmp_path, raspberry(tmp_path / "pi").machine, lost=True) as site:
+        await site.keep()
+        tab = await opened(browser, site, "/system")
+        assert "not known" in await tab.text("#clock .warn")
+        assert await tab.page.evaluate(RED) == []
+        assert "No aggregator is set." in await tab.text("#network")
+        await tab.page.context.close()
+
+
 async def test_the_phone_keeps_its_own_zone_and_the_offset_of_its_day(browser: Any, tmp_path: Path) -> None:
     async with box(tmp_path, raspberry(tmp_path / "pi").machine, lost=True) as site:
         tab = await opened(browser, site, "/", viewport=PHONE, timezone_id="America/Santiago")
@@ -133,6 +155,7 @@ async def test_the_program_starts_anew_and_the_page_comes_back(browser: Any, sta
     await tab.page.get_by_label("Name").fill("technician")
     await tab.page.get_by_label("Password").fill("four words do not rhyme")
     await tab.page.get_by_role("button", name="Log in").click()
+    await tab.page.get_by_role("link", name="Later").click()
     await tab.page.get_by_role("link", name="Leave it").click()
     await tab.page.get_by_role("link", name="Restart the program").click()
     await tab.page.get_by_role("button", name="Restart").click()
