@@ -172,7 +172,7 @@ async def test_what_is_in_it_and_what_is_not(tmp_path: Path) -> None:
         noted.clear()
         content, disposition = await bundle(made)
         secrets = made.secrets
-    assert re.fullmatch(r'attachment; filename="calle-alvarez-12-[\d-]+-support\.zip"', disposition)
+    assert re.fullmatch(r'attachment; filename="calle-alvarez-12-[\d-]+Z-support\.zip"', disposition)
     assert noted == [("changed", {"who": PERSON, "what": "support_downloaded"})]
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None

@@ -48,14 +48,14 @@ async def test_a_clock_that_nobody_set(lost: Site, language: str, words: str) ->
     (note,) = await notes(lost, language)
     assert note.startswith(words)
     _, page = await get(lost, "/meters")
-    assert Cells(page).rows[1][4] == "1 min"
+    assert Cells(page).rows[1][4] == "1 min ago"
     assert [(a["data-doubt"], "class" in a) for a in shown_times(page)] == [("", False), ("", False)]
     assert "As of ≈" in page
     lost.machine.set_clock()
     assert lost.store.clock.poll() is not None
     assert await notes(lost) == []
     _, page = await get(lost, "/meters")
-    assert Cells(page).rows[1][4] == "1 min"
+    assert Cells(page).rows[1][4] == "1 min ago"
     (_, heard) = shown_times(page)
     assert heard == {"datetime": NOW.isoformat(timespec="milliseconds")}
 
