@@ -23,15 +23,11 @@ QUIET_MS = 1_800_000
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """For _overview.html and _strips.html: a receiver. Numbers are None until it told them.
-
-    `reached_by` is as `reached_by` says.
-    """
+    """For _overview.html and _strips.html: a receiver. Numbers are None until it told them."""
 
     name: str
     source: str
     simulated: bool
-    reached_by: str
     state: str
     reason: str
     restarts: int
@@ -138,7 +134,6 @@ def _strip(receiver: ReceiverState) -> Strip:
         name=receiver.name,
         source=source_of(receiver),
         simulated=receiver.simulated,
-        reached_by=reached_by(receiver.source),
         state=receiver.state,
         reason=receiver.reason,
         restarts=receiver.restarts,

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from appliance.config import PAGE
 from appliance.errors import NotDelivered
+from appliance.model import ReceiverState
 from appliance.sync.courier import HINT_WAITING, HINTS_WAITING
 from appliance.sync.sparing import IN_WORDS
 from appliance.web.condition import Condition, reached_by
@@ -143,6 +144,15 @@ def verdict(parts: Parts, how: Condition, contacts: Sequence[Contacted]) -> Verd
     return Verdict(deeds, list(_looks(how, delivery)), delivery, _card(how))
 
 
+def of_receiver(receiver: ReceiverState) -> Deed | None:
+    """What somebody must do about a receiver, if it does not run."""
+    if receiver.state != "retrying":
+        return None
+    where = f"/radio/{quote(receiver.name, safe='')}"
+    told = [receiver.reason] if receiver.reason else []
+    return Deed(reached_by(receiver.source), where, told, receiver.name)
+
+
 def _deeds(parts: Parts, how: Condition, contacts: Sequence[Contacted]) -> Iterator[Deed]:
     """The gravest first."""
     if how.wrong:
@@ -151,9 +161,7 @@ def _deeds(parts: Parts, how: Condition, contacts: Sequence[Contacted]) -> Itera
         yield Deed("store", "/system#card", [how.store_trouble])
     if how.room_trouble:
         yield Deed("room", "/system#card", [how.room_trouble])
-    for one in parts.receivers():
-        if one.state == "retrying":
-            yield Deed(reached_by(one.source), f"/radio/{quote(one.name, safe='')}", [one.reason], one.name)
+    yield from filter(None, map(of_receiver, parts.receivers()))
     outbox = parts.health().get("outbox")
     if outbox is not None and outbox.reason and outbox.reason not in IN_WORDS.values():
         yield Deed("outbox", "/delivery", [outbox.reason])

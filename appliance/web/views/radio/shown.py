@@ -8,7 +8,8 @@ from appliance.config import Receiver
 from appliance.model import ReceiverState
 from appliance.radio.captures import Kept
 from appliance.radio.controls import Controls
-from appliance.web.condition import reached_by, source_of
+from appliance.web.condition import source_of
+from appliance.web.verdict import Deed, of_receiver
 from appliance.web.views.radio.captured import CapturePart, captures_of
 from appliance.web.views.radio.facts import Facts
 from appliance.web.views.radio.one_radio import Trouble, address_of, under_way
@@ -23,7 +24,7 @@ class RadioPage:
     """For radio.html and its parts.
 
     `setting` is None for a program of its own, which takes nothing from here. `busy` says in words what goes on that
-    leaves no time for anything else.
+    leaves no time for anything else. `deed` is what somebody must do about it.
     """
 
     name: str
@@ -33,7 +34,7 @@ class RadioPage:
     reason: str
     source: str
     simulated: bool
-    reached_by: str
+    deed: Deed | None
     facts: Facts
     setting: Setting | None
     survey: SurveyPart
@@ -78,7 +79,7 @@ def page_of(
         reason=receiver.reason,
         source=source_of(receiver),
         simulated=receiver.simulated,
-        reached_by=reached_by(receiver.source),
+        deed=of_receiver(receiver),
         facts=facts,
         setting=setting,
         survey=survey_of(controls, asked or usual_survey(center_hz, rate_hz)),
