@@ -117,7 +117,7 @@ async def test_without_javascript_the_form_does_it(browser: Any, site: Site) -> 
 async def test_a_technician_notes_and_compares(browser: Any, kept: Site) -> None:
     tab = await opened(browser, kept, METER)
     await tab.page.locator("#notes summary").click()
-    await tab.page.get_by_label("A note").fill(f"{EVIL} The dog bites.")
+    await tab.page.get_by_label("A note", exact=True).fill(f"{EVIL} The dog bites.")
     await tab.page.get_by_role("button", name="Add a note").click()
     await tab.page.wait_for_url("**#notes")
     assert "The dog bites." in await tab.text(".note-text")
