@@ -27,7 +27,10 @@ DEEDS = {
         "What is set wrongly has its default; a receiver that is set wrongly is not started. Correct the file and save "
         "it: the appliance takes up the change by itself.",
     ),
-    "store": ("Readings are not being saved.", "Saving resumes by itself when the card can be written to."),
+    "store": (
+        "Readings are not being saved.",
+        "Make room on the card, or replace it if it reports errors. Saving then resumes by itself.",
+    ),
     "room": (
         "There is too little room.",
         "All history that may go has gone. Make room on the card, raise the budget, or use a larger card.",
@@ -44,7 +47,10 @@ DEEDS = {
         "The receiver does not run.",
         "Check how it is set in the configuration. The appliance keeps trying by itself.",
     ),
-    "outbox": ("Batches are not made as they should be.", "Readings go on being kept. It is tried again by itself."),
+    "outbox": (
+        "Batches are not made as they should be.",
+        "See whether the card has room and reports no errors. Readings go on being kept, and it tries again by itself.",
+    ),
     "approval": (
         "Delivery waits for the operator's approval.",
         "Tell the operator number and code: by these they know that you stand here. What waits is kept, and goes then.",

@@ -71,7 +71,7 @@ async def test_what_there_is_to_do_comes_first_and_says_where(site: Site) -> Non
     deeds, looks, banner = (page.index(f'class="{name}"') for name in ("notice deed", "looks", "banner"))
     assert deeds < looks < banner
     for deed in (
-        '<a href="/system#card">Readings are not being saved.</a></strong> Saving resumes by itself',
+        '<a href="/system#card">Readings are not being saved.</a></strong> Make room on the card',
         '<a href="/radio/street">No samples from the radio.</a></strong> Check that it is plugged in',
     ):
         assert deed in page
