@@ -245,7 +245,7 @@ async def test_what_a_person_can_do_is_said_first(there: Centre, here: Appliance
     links = [Link("http://127.0.0.1:1", there.keys), there.link()]
     fault = await refused(courier(here[2], *links))
     assert str(fault).startswith("http://127.0.0.1:1: cannot be reached")
-    assert fault.hint.startswith("Tell the operator the number and the code.")
+    assert fault.hint.startswith("Tell the operator the number and the code,")
     assert fault.retry_after_s == 300.0
     for link in links:
         await link.close()
