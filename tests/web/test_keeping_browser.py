@@ -11,7 +11,7 @@ from typing import Any
 from tests.test_app import Appliance, Start, start
 from tests.web.everybody import is_for_everybody
 from tests.web.test_browser import Tab, browser, pytestmark
-from tests.web.test_technician import fits, log_in, tab_of
+from tests.web.test_technician import fits, later, log_in, tab_of
 
 __all__ = ["browser", "pytestmark", "start"]
 
@@ -36,6 +36,7 @@ async def on_the_page(browser: Any, appliance: Appliance, password: str, **conte
     tab = await tab_of(browser, appliance.url, viewport={"width": 390, "height": 844}, **context)
     await tab.page.goto(appliance.url + "system/keeping")
     await log_in(tab, password)
+    await later(tab)
     await tab.page.get_by_role("heading", name="Backup and support").wait_for()
     return tab
 

@@ -229,7 +229,12 @@ async def test_the_aggregator_is_kept_and_its_token_never_shown(site: SetUp) -> 
     noted = recorded(site.store)
     typed = AGGREGATOR | {"token": "abc234", "certificate": PEM.replace("\n", "\r\n")}
     async with Client(site) as client:
-        status, page = await client.post("aggregator", typed | {"do": "keep"})
+        for own, status, words in (("", 422, "Type the password by which"), ("x", 403, "That is not your password.")):
+            got, page = await client.post("aggregator", typed | {"do": "keep", "own_password": own})
+            assert (got, words in page, "https://two.example:8443</textarea>" in page) == (status, True, True)
+            assert "abc234" not in page
+        assert (site.kept, noted, site.started_anew) == ("", [], 0)
+        status, page = await client.post("aggregator", typed | {"do": "keep"} | OWN)
         assert status == 200
         sync = site.draft.config.sync
         assert sync.aggregators == ("https://one.example", "https://two.example:8443")
@@ -243,7 +248,7 @@ async def test_the_aggregator_is_kept_and_its_token_never_shown(site: SetUp) -> 
         assert "one is set; empty leaves it" in page
         assert "ABC234" not in page
         # What is empty now: the certificate goes, the token stays.
-        await client.post("aggregator", AGGREGATOR | {"token": "", "certificate": ""})
+        await client.post("aggregator", AGGREGATOR | {"token": "", "certificate": ""} | OWN)
         assert (again.draft.config.sync.token, again.draft.config.sync.certificate) == ("ABC234", "")
 
 
@@ -251,7 +256,7 @@ async def test_a_certificate_that_the_file_names_stays(tmp_path: Path) -> None:
     told = f"[sync]\naggregator_key = '{KEY}'\ncertificate = '/boot/aggregator.pem'"
     async with set_up(tmp_path, told) as site, Client(site) as client:
         assert "/boot/aggregator.pem" in await client.get()
-        await client.post("aggregator", AGGREGATOR | {"certificate": ""})
+        await client.post("aggregator", AGGREGATOR | {"certificate": ""} | OWN)
         assert site.draft.config.sync.certificate == "/boot/aggregator.pem"
 
 

@@ -19,6 +19,7 @@ from appliance.sync.trial import Trial, trial
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.forms import form
 from appliance.web.frame.guard import only
+from appliance.web.frame.proof import OWN_PASSWORD, Denied, prove_again
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS
 from appliance.web.views.set_up.forms import Typed, of_receiver, of_site, of_sync
@@ -33,7 +34,7 @@ PATH = "/set-up"
 # So that the answer is on its way before the site goes.
 AFTER_S = 0.5
 NOT_KEPT, NO_KEY, BUSY = "not kept", "no key", "busy"
-SECRETS = ("token", "password")
+SECRETS = ("token", OWN_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ async def set_site(request: web.Request) -> web.Response:
 
 @only(TECHNICIAN)
 async def set_sync(request: web.Request) -> web.Response:
-    """The aggregator: try it, or keep it."""
+    """The aggregator: try it; or keep it, with one's own password, for what it has got does not come back."""
     fields = await form(request)
     typed = of_sync(fields, request.app[PARTS].draft, (await request.app[SETTING_UP].lasting())[0].sync)
     if fields.get("do") != "try" or typed.wrong:
-        return await _keep(request, "aggregator", "sync", typed, fields)
+        return await _keep(request, "aggregator", "sync", typed, fields, asks_again=True)
     return await _try(request, typed, fields)
 
 
@@ -116,9 +117,19 @@ async def pass_over(request: web.Request) -> web.Response:
 
 
 async def _keep(
-    request: web.Request, step: str, part: str, typed: Typed, fields: Mapping[str, str], what: str = "settings_changed"
+    request: web.Request,
+    step: str,
+    part: str,
+    typed: Typed,
+    fields: Mapping[str, str],
+    what: str = "settings_changed",
+    *,
+    asks_again: bool = False,
 ) -> web.Response:
-    """Keep the entries of a part, and start anew with them; or show the form again with what is wrong."""
+    """Keep the entries of a part, and start anew with them; or show the form again with what is wrong.
+
+    `asks_again`: with the person's own password alone.
+    """
     shown = {key: value for key, value in fields.items() if key not in SECRETS}
     if typed.wrong:
         return await show(request, Trouble(step, wrong=typed.wrong, typed=shown), 422)
@@ -128,7 +139,11 @@ async def _keep(
     if before == typed.entries and not wrong:
         return back(step)
     try:
+        if asks_again:
+            await prove_again(request, fields)
         await setting_up.keep(part, typed.entries, request[SESSION].name)
+    except Denied as denied:
+        return denied.told(await show(request, Trouble(step, typed=shown, denied=denied)))
     except OSError as fault:
         return await show(request, Trouble(step, NOT_KEPT, fault.strerror or str(fault), typed=shown), 503)
     return _anew(request, what, step, part=part, keys=", ".join(_changed(before, typed.entries)))
