@@ -329,7 +329,8 @@ async def test_nothing_is_shown_or_done_without_a_log_in(small: Centre) -> None:
                 assert b"secret" not in await answer.read()
         for path in POSTS:
             answer, _ = await stranger.post(path.replace("0" * 32, sender.identity), {"epoch": "1"})
-            assert (answer.status, answer.headers["Location"]) == (303, "/login")
+            assert answer.status == 303
+            assert answer.headers["Location"].startswith("/login")
     assert (await small.api.appliances.one(sender.identity)).state == "waiting"  # type: ignore[union-attr]
 
 
