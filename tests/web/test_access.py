@@ -3,7 +3,9 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -64,6 +66,33 @@ async def test_nothing_is_there_without_a_log_in(visitor: Browser, method: str, 
         assert (answer.status, answer.content_type) == (401, "application/problem+json")
     else:
         assert (answer.status, answer.headers.get("Location", "")[:6], page) == (303, "/login", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/meters/scm/7/notes", "/meters/scm/7"), ("/meters/scm/7/notes/remove", "/meters/scm/7"),
+        ("/set-up/accounts/remove", "/set-up"), ("/system/keeping/restore/begin", "/system/keeping"),
+        ("/radio/street/tune?x=1", "/radio/street"), ("/delivery/receipts", "/delivery"), ("/password", "/password"),
+    ],
+)  # fmt: skip
+async def test_what_was_sent_without_a_log_in_leads_back_to_its_page(visitor: Browser, path: str, page: str) -> None:
+    answer, _ = await visitor.post(path, {"text": "a note"})
+    assert (answer.status, answer.headers["Location"]) == (303, f"/login?next={quote(page, safe='')}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "page"),
+    [
+        ("/set-up/place", "/set-up"), ("/meters?q=7&sort=level", "/meters?q=7&sort=level"), ("/find/a/b", "/find"),
+        ("/delivery/a/b/c/d/e", "/"), ("//evil.example", "/"), ("/nothing", "/"), ("", "/"), ("/logout", "/"),
+    ],
+)  # fmt: skip
+async def test_a_log_in_leads_to_a_page_that_there_is(visitor: Browser, asked: str, page: str) -> None:
+    _, form = await visitor.get(f"/login?next={quote(asked, safe='')}")
+    assert f'name="next" value="{escape(page)}"' in form
+    answer, _ = await visitor.post("/login", {"name": "ana", "password": PASSWORD, "next": asked})
+    assert (answer.status, answer.headers["Location"]) == (303, page)
 
 
 @pytest.mark.parametrize("path", sorted({path for method, path in routes() if method == "POST"}))
