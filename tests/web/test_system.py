@@ -181,8 +181,12 @@ async def test_each_part_with_its_trouble_the_worst_first(tmp_path: Path) -> Non
 async def test_who_only_reads_sees_no_log_and_does_nothing(tmp_path: Path) -> None:
     async with box(tmp_path, systemd(raspberry(tmp_path / "pi"), "true")) as site:
         await site.keep()
+        site.health = {"configuration": Health("degraded", "/etc/appliance.toml: x = <5>", "Correct it")}
+        assert "/etc/appliance.toml" in (await ask(site))[1]
         _, page = await ask(site, log_in=False)
+        assert "works less than it should" in page
         for words in (
+            "/etc/appliance.toml",
             "<form method",
             'id="phone"',
             "What happened last",
