@@ -20,6 +20,7 @@ from appliance.kernel_clock import KernelTime, kernel_time
 from appliance.timeline import (
     BOOT_SHIFT,
     CALENDAR,
+    HOUR_MS,
     Boot,
     Moment,
     Timeline,
@@ -56,7 +57,6 @@ STEP_MS = 500
 LATENCY_MS = 10_000
 # In an hour two clocks come apart by 0.36 s at most: so often a fix of the same source says something again. In a boot
 # that lasts long, seldom enough that a year of it is some 700 fixes.
-HOUR_MS = 3_600_000
 FIX_INTERVAL_MS = 6 * HOUR_MS
 FIX_INTERVALS_OF_AGE = 256
 # A source that jumps about is recorded 64 times, and then eight times a day.

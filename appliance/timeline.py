@@ -17,6 +17,8 @@ from typing import Literal, NamedTuple
 from appliance.boot_order import FLOOR_UTC_MS, bounds, without_contradictions
 from appliance.fixes import Course, Fix, Piece, Source, drift_ms
 
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 BOOT_SHIFT = 42
 CALENDAR = 0
 MS_LIMIT = 1 << BOOT_SHIFT

@@ -16,7 +16,6 @@ from appliance.store.amend import amend
 from appliance.store.history import History
 from appliance.store.multiplier import MOST_DECIMALS, MOST_DIGITS, Compared, Sure, Verdict, dial, work_out
 from appliance.store.notes import (
-    DAY_MS,
     IN_ALL,
     OF_METER,
     OF_ONE,
@@ -32,6 +31,7 @@ from appliance.store.notes import (
 from appliance.store.people import Worked
 from appliance.store.rows import MeterKey
 from appliance.store.writer import Store
+from appliance.timeline import DAY_MS
 
 # Of each meter the last ones are kept; so many a day and in all.
 KEPT_OF_METER, MOST_A_DAY, MOST_DIALS = 8, 500, 20_000

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from appliance.store.rows import DAYS, SegmentRow
-from appliance.timeline import BOOT_SHIFT, Timeline
+from appliance.timeline import BOOT_SHIFT, DAY_MS, Timeline
 
-DAY_MS = 86_400_000
 LEAST_MS, MOST_MS = DAY_MS, 30 * DAY_MS
 
 

@@ -19,9 +19,8 @@ from appliance.store.heard import running
 from appliance.store.history import History, View
 from appliance.store.rows import BREAKS, SUSPECT, MeterRow, SegmentRow
 from appliance.store.schema import LIVE, segment_path
-from appliance.timeline import BOOT_SHIFT, Timeline
+from appliance.timeline import BOOT_SHIFT, HOUR_MS, Timeline
 
-HOUR_MS = 3_600_000
 HOURS = 24
 _END = 1 << 62
 # Anyone can transmit any ID: of more meters those heard last are told of.

@@ -12,10 +12,10 @@ from appliance.store.amend import amend
 from appliance.store.history import History
 from appliance.store.rows import MeterKey
 from appliance.store.writer import Store
+from appliance.timeline import DAY_MS
 
 LONGEST_NOTE = 500
 MOST_OF_METER, MOST_A_DAY, MOST_NOTES = 50, 200, 5_000
-DAY_MS = 86_400_000
 # What a note is refused by, and what to do: the pages have these sentences in their languages.
 EMPTY, WRITE = "the note is empty", "Write something."
 LONG, SHORTEN = f"the note has more than {LONGEST_NOTE} characters", "Make it shorter, or two of it."

@@ -14,12 +14,13 @@ and a 2-inch meter of 160 gallons a minute, 9,600 an hour.
 
 from typing import Literal
 
+from appliance.timeline import HOUR_MS
+
 Break = Literal["register_rolled_over", "meter_exchanged", "register_jumped"]
 
 MOST_PER_HOUR = 10_000
 # Two readings a second apart may lie on both sides of an update of the register.
 LEAST = 200
-HOUR_MS = 3_600_000
 # Where registers begin again: at the width of the field, 24 bits in SCM and 32 in others, or of the display.
 MODULI = (10**4, 10**5, 10**6, 10**7, 2**24, 10**8, 10**9, 2**32)
 

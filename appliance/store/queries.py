@@ -21,9 +21,8 @@ from appliance.store.heard import Messages, coverage_rows
 from appliance.store.history import History, View
 from appliance.store.registers import Breaks, Row, registers_at
 from appliance.store.rows import QUARTER_MS, Event, MeterKey, MeterRow
-from appliance.timeline import BOOT_SHIFT, CALENDAR, boot_of, ms_of
+from appliance.timeline import BOOT_SHIFT, CALENDAR, HOUR_MS, boot_of, ms_of
 
-HOUR_MS = 3_600_000
 MOST_POINTS = 2_000
 MOST_INTERVALS = 10 * 96
 MOST_EVENTS = 1_000

@@ -10,13 +10,13 @@ from appliance.assignment import Assignment
 from appliance.config import PAGE
 from appliance.model import ReceiverState
 from appliance.store.retention import FULL, OVER
+from appliance.timeline import DAY_MS
 from appliance.web.parts import Parts
 from appliance.web.times import Times
 
 MOST_REASONS = 6
 LONGEST_SOURCE = 80
 MOST_MISSING = 8
-DAY_MS = 86_400_000
 # Most meters send every half minute: a street that says nothing for so long is worth a look.
 QUIET_MS = 1_800_000
 

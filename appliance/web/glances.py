@@ -15,6 +15,7 @@ from appliance.store.asked import asked
 from appliance.store.reception import quarters
 from appliance.sync.courier import HINTS_WAITING
 from appliance.sync.standing import Standing, Standings
+from appliance.timeline import DAY_MS
 from appliance.web.parts import Parts
 from appliance.web.quarters import Picture, picture
 from appliance.web.times import Shown, Times
@@ -22,7 +23,6 @@ from appliance.web.times import Shown, Times
 log = logging.getLogger(__name__)
 
 STANDING_S, PICTURE_S = 4.0, 60.0
-DAY_MS = 86_400_000
 
 
 class Contacted(NamedTuple):

@@ -3,9 +3,9 @@
 import pytest
 
 from appliance.clock import Timeline
-from appliance.store.growth import DAY_MS, growth_bytes_a_day
+from appliance.store.growth import growth_bytes_a_day
 from appliance.store.rows import DAYS, SegmentRow
-from appliance.timeline import Boot, Fix, stamp
+from appliance.timeline import DAY_MS, Boot, Fix, stamp
 
 LINE = Timeline([Boot(1, "one", 90 * DAY_MS, 0)], [Fix(1, 0, 1_770_000_000_000, 1, "ntp")])
 

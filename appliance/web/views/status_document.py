@@ -11,8 +11,9 @@ from appliance.model import ReceiverState
 from appliance.store.asked import asked
 from appliance.store.reception import quarters
 from appliance.store.rows import QUARTER_MS, StoreStatus
+from appliance.timeline import DAY_MS
 from appliance.web import table_file
-from appliance.web.condition import DAY_MS, condition, source_of
+from appliance.web.condition import condition, source_of
 from appliance.web.documents import document
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import everybody, readers

@@ -14,11 +14,11 @@ from appliance.store.history import History
 from appliance.store.queries import MOST_INTERVALS, MOST_POINTS, Period
 from appliance.store.reception import Heard, receptions
 from appliance.store.rows import QUARTER_MS, MeterKey
+from appliance.timeline import DAY_MS
 from appliance.web.views.meter.one_meter import local
 
 Step = Literal["quarter", "day", "month"]
 STEPS: tuple[Step, ...] = ("quarter", "day", "month")
-DAY_MS = 86_400_000
 # Up to here quarter hours are told apart, and days.
 QUARTERS_MS, DAYS_MS = 8 * DAY_MS, 400 * DAY_MS
 SHORTEST_MS = QUARTER_MS

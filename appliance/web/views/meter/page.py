@@ -23,12 +23,13 @@ from appliance.store.readings import Kept, readings
 from appliance.store.reception import Heard, receptions
 from appliance.store.rows import BREAKS, Event, MeterKey, MeterRow
 from appliance.tamper import meaning
+from appliance.timeline import DAY_MS
 from appliance.web.frame.accounts import SESSION
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
 from appliance.web.parts import PARTS
 from appliance.web.views.find.page import nowhere
-from appliance.web.views.meter.consumption import DAY_MS, Span, periods
+from appliance.web.views.meter.consumption import Span, periods
 from appliance.web.views.meter.one_meter import at_stamp, key_of, local
 from appliance.web.views.meter.shown import (
     MeterPage,

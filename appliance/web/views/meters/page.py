@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance.assignment import Assignment
 from appliance.model import COMMODITIES
 from appliance.store.ledger import Meter
+from appliance.timeline import DAY_MS
 from appliance.web import table_file
 from appliance.web.frame.guard import readers
 from appliance.web.frame.rendering import html
@@ -24,7 +25,6 @@ from appliance.web.views.meters.wanted import ASSIGNED, SORTS, Wanted
 
 # Anyone can transmit any number of IDs; a page of more rows than this is of no use to a phone.
 MOST_ROWS, MOST_UNHEARD = 1000, 200
-DAY_MS = 86_400_000
 COLUMNS = columns(METER)
 
 Found = tuple[Meter, Assignment | None]
