@@ -79,7 +79,7 @@ class DeliveryPage:
     @property
     def may_try(self) -> bool:
         """Whether there is anything for a try to do."""
-        return bool(self.contacts and self.may_act and (self._waits or any(contact.fault for contact in self.contacts)))
+        return bool(self.contacts and self.may_act and (self._waits or all(contact.fault for contact in self.contacts)))
 
     @property
     def _waits(self) -> bool:
