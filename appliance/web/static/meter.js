@@ -258,7 +258,7 @@
   };
   const follow = (map) => {
     place(within({ from: map(inView.from), to: map(inView.to) }));
-    readout.textContent = between(drawn);
+    readout.textContent = between(within({ from: map(shown.from), to: map(shown.to) }));
   };
   const settle = (map) => {
     if (map) show({ from: map(shown.from), to: map(shown.to) });
