@@ -1,9 +1,9 @@
 """What fifty browsers at once cost the radio: the whole appliance on a dense street, alone and looked at.
 
-Each browser has a page open that follows the appliance live, and loads another every few seconds. The radio is a
-process of its own, so what it could lose is processor time. The street is played in real time by an rtl_tcp server,
-again and again; one that is not read for a second goes on without what was missed, as a dongle does. Told are the
-samples lost and the messages heard.
+Each is a technician's, with a page open that follows the appliance live, and loads another every few seconds. The
+radio is a process of its own, so what it could lose is processor time. The street is played in real time by an
+rtl_tcp server, again and again; one that is not read for a second goes on without what was missed, as a dongle does.
+Told are the samples lost and the messages heard.
 """
 
 import asyncio
@@ -41,13 +41,14 @@ LOADED = (
 )
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 STREET_MESSAGES_PER_S, STREET_S, STREET_NOISE = 40, 20, 2.5
+PASSWORD = "four words do not rhyme"
 BLOCK_BYTES, R820T, MOST_BEHIND_S = 1 << 17, 5, 1.0
 CONFIGURATION = """
 [web]
 host = "127.0.0.1"
 port = 0
 tls_port = 0
-open_to_read = true
+first_password = "{password}"
 [store]
 directory = "data"
 [[receiver]]
@@ -150,7 +151,7 @@ def _play(peer: socket.socket, samples: memoryview) -> None:
 async def _appliance(directory: Path, port: int) -> AsyncIterator[tuple[str, int]]:
     """The address of a running appliance, and the number of its process."""
     config = directory / "appliance.toml"
-    config.write_text(CONFIGURATION.format(port=port), encoding="utf-8")
+    config.write_text(CONFIGURATION.format(port=port, password=PASSWORD), encoding="utf-8")
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "appliance", "run", "--config", str(config), cwd=directory,
         env={**os.environ, "PYTHONPATH": str(Path.cwd())},
@@ -171,7 +172,9 @@ async def _appliance(directory: Path, port: int) -> AsyncIterator[tuple[str, int
 async def _cost(url: str, process: int, browsers: int, seconds: float) -> Cost:
     page_ms: list[float] = []
     updates = itertools.count()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=jar) as session:
+        await _log_in(session, url)
         async with session.get(f"{url}/meters") as answer:
             meter = found[1] if (found := _METER.search(await answer.text())) else ""
         radio = _receiver_of(process)
@@ -206,6 +209,14 @@ async def _cost(url: str, process: int, browsers: int, seconds: float) -> Cost:
         slow_page_ms=quantiles(page_ms, n=20)[-1] if len(page_ms) > 1 else 0.0,
         updates_per_s=next(updates) / took_s,
     )
+
+
+async def _log_in(session: aiohttp.ClientSession, url: str) -> None:
+    typed = {"name": "technician", "password": PASSWORD}
+    headers = {"Origin": url}
+    async with session.post(f"{url}/login", data=typed, headers=headers, allow_redirects=False) as answer:
+        if answer.status != 303:
+            raise SystemExit(f"the log-in answers {answer.status}")
 
 
 async def _follow(session: aiohttp.ClientSession, address: str, updates: "itertools.count[int]") -> None:
