@@ -34,6 +34,8 @@ from appliance.sync.identity import NAME_DIGITS, name_of
 WAITING, APPROVED, REVOKED = "waiting", "approved", "revoked"
 # Anyone can enrol: who waits for an operator is bounded.
 MOST_WAITING = 1_000
+# Of one appliance, not revoked: a stranger that waits, and whoever has a stolen key, would else make any number.
+MOST_KEYS = 100
 MOST_STATEMENT_BYTES = 8_192
 TOKEN_BYTES = 15
 _IDENTITY = re.compile(f"[0-9a-f]{{{NAME_DIGITS}}}")
@@ -147,6 +149,10 @@ class Appliances:
             if known is None:
                 if await connection.scalar(select(func.count()).where(appliance_key.c.key_id == key_id(key))):
                     raise Refused("not_its_own", "the key is that of another epoch or appliance")
+                theirs = appliance_key.c.appliance_id == before.appliance_id
+                good = select(func.count()).where(theirs, appliance_key.c.revoked_utc_ms.is_(None))
+                if (await connection.scalar(good) or 0) >= MOST_KEYS:
+                    raise Refused("too_many", f"{MOST_KEYS} keys of it are good already: the operator revokes old ones")
                 await _add_key(connection, before.appliance_id, epoch, key, line, now_utc_ms)
 
         await self._database.write(take_in)

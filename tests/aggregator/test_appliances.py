@@ -173,6 +173,19 @@ async def test_several_keys_may_follow_one(database: Database) -> None:
     assert await refused(appliances.rotate(sender.rotation(70, after=1, public_key=public(key(5))), NOW)) == "fork"
 
 
+async def test_the_keys_of_one_appliance_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger that waits, or who has a stolen key, would else fill tables and memory with them."""
+    monkeypatch.setattr(module, "MOST_KEYS", 3)
+    sender, appliances = Sender(), Appliances(database)
+    await appliances.enrol(sender.enrolment(), NOW)
+    for epoch in (2, 3):
+        await appliances.rotate(sender.rotation(epoch), NOW)
+    assert await refused(appliances.rotate(sender.rotation(4), NOW)) == "too_many"
+    await appliances.rotate(sender.rotation(3), NOW)
+    await appliances.revoke(sender.identity, NOW, 1)
+    await appliances.rotate(sender.rotation(4), NOW)
+
+
 async def test_a_rotation_that_is_not_its_own_is_refused(database: Database) -> None:
     sender, other = await Sender(1).enrol(database), await Sender(2).enrol(database)
     appliances = Appliances(database)

@@ -38,8 +38,8 @@ REASONS = {
         "Nothing if a stranger sent it. If it is one of yours, keep the evidence and update its program.",
     ),
     "too_many": (
-        "As many appliances as can wait for approval wait already.",
-        "Approve or revoke those that wait; the others enrol again by themselves.",
+        "As many appliances wait for approval, or keys of one are good, as there can be.",
+        "Approve or revoke those that wait, or revoke old keys on the appliance's page; it is tried again by itself.",
     ),
     "bad_content": (
         "It is signed rightly, but what is in it breaks the rules of its format.",
