@@ -39,6 +39,7 @@ async def aggregator(directory: Path) -> AsyncIterator[tuple[str, str]]:
         async with asyncio.timeout(30):
             while " serving " not in line:
                 line = (await process.stderr.readline()).decode()
+                assert line, "it ended"
         yield f"https://localhost:{line.rpartition(':')[2].strip()}", key
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(30):
