@@ -37,7 +37,9 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         database = Database(Path(directory))
         await migrate(database.engine)
-        await Operators(database).add("ana.perez", await asyncio.to_thread(kept, PASSWORD), now_utc_ms)
+        operators, as_kept = Operators(database), await asyncio.to_thread(kept, PASSWORD)
+        await operators.add("ana.perez", as_kept, now_utc_ms - 1)
+        await operators.set_password("ana.perez", as_kept, now_utc_ms)
         api = Api(database, CENTRE)
         for number in range(60):
             await make(api, number, now_utc_ms)

@@ -33,7 +33,8 @@ LONG = "Población Santa Julia, pasaje Los Aromos 1234, poste 56 frente a"
 async def centre(directory: Path) -> AsyncIterator[tuple[str, Database, Api]]:
     database = Database(directory)
     await migrate(database.engine)
-    await Operators(database).add("ana", KEPT, NOW)
+    await Operators(database).add("ana", KEPT, NOW - 1)
+    await Operators(database).set_password("ana", KEPT, NOW)
     api = Api(database, CENTRE, now_utc_ms=lambda: NOW)
     async with serving(api, Web(host="127.0.0.1", port=0)) as port:
         yield f"http://127.0.0.1:{port}", database, api
