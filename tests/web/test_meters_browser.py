@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from appliance.assignment import Assignment
+from appliance.store import notes
 from appliance.store.assigned import Assigned
+from appliance.store.rows import MeterKey
 from appliance.web.site import serving
 from tests.web.conftest import Site, served
 from tests.web.everybody import is_for_everybody
@@ -134,6 +136,31 @@ async def test_a_technician_notes_and_compares(browser: Any, kept: Site) -> None
     assert "000287" in await tab.text("#dial .entries")
     # Chromium says of the answer that refused it that it was an error.
     assert [text for text in tab.complaints if "422" not in text] == []
+
+
+# Each text of an element on one line, and none beyond what its box has inside.
+IN_ONE_LINE = """(element) => {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  const tops = new Set([...range.getClientRects()].map(({ bottom }) => Math.round(bottom / 8)));
+  return tops.size === 1 && element.scrollWidth <= element.clientWidth;
+}"""
+
+
+async def test_on_a_phone_nothing_is_broken_in_two(browser: Any, site: Site) -> None:
+    site.hear(60243827, consumption=11_231_874)
+    assign(site)
+    await site.keep()
+    await notes.add_note(site.store, MeterKey("scm", 60243827, False), "ana", "Perro " * 20)
+    tab = await opened(browser, site, "/meters?lang=es", viewport={"width": 390, "height": 844})
+    assert await tab.page.locator("#m-scm-60243827 .register").evaluate(IN_ONE_LINE)
+    await tab.page.goto(f"{site.url}{METER}?lang=es")
+    assert await tab.page.locator(".note-text + .byline button").evaluate(IN_ONE_LINE)
+    # Before the first chart there are two rows of buttons, and those that move it beside what it says.
+    await tab.until(DRAWN)
+    tops = "[...document.querySelectorAll('.chart-tools > *')].map((one) => one.getBoundingClientRect().top)"
+    assert len(set(await tab.page.evaluate(tops))) == 3
+    await fine(tab)
 
 
 async def test_a_file_is_what_is_shown(browser: Any, site: Site) -> None:

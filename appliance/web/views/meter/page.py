@@ -1,6 +1,6 @@
 """`/meters/{protocol}/{id}`: one meter, all that is known of it. `deeds.py` has what is done on it.
 
-Charts are drawn in the browser from `consumption.json`; without JavaScript there are tables of the same.
+Charts are drawn in the browser from what `document.py` tells; without JavaScript there are tables of the same.
 """
 
 from collections.abc import Sequence
