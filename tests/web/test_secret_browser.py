@@ -53,8 +53,12 @@ async def test_what_is_typed_is_shown_by_keyboard_and_is_not_sent_by_it(browser:
 async def test_what_is_wrong_stands_at_its_field(browser: Any, tmp_path: Path) -> None:
     async with served(Site(tmp_path, is_open=False)) as site:
         await site.keep()
+        site.logs_in()
+        people = site.store.people
+        people.accounts["ana"] = people.accounts["ana"]._replace(made_at=people.accounts["ana"].changed_at)
         tab = await opened(browser, site, "/password")
         page = tab.page
+        await page.get_by_text("Somebody else made your password").wait_for()
         change = page.get_by_role("button", name="Change the password")
         await page.locator("#password").fill(PASSWORD)
         await page.locator("#new").fill(NEW)
