@@ -142,7 +142,9 @@ async def test_nothing_is_wider_than_the_screen(tmp_path: Path, lang: str, schem
     """Not even with the longest of names; and by keyboard what is to be typed is reached."""
     async with centre(tmp_path) as (url, database, api):
         sender = Sender(1)
-        await Appliances(database).enrol(sender.enrolment(name=LONG[:64].replace(" ", "_"), version="v" * 64), NOW)
+        await Appliances(database).enrol(
+            sender.enrolment(name=f"{LONG} {LONG}"[:80].replace(" ", "_"), version="v" * 80), NOW
+        )
         await api.ingest.ingest(b"x" * 5000, NOW)
         one = f"/appliances/{sender.identity}"
         async with tab(url, color_scheme=scheme, java_script_enabled=True) as page:

@@ -23,7 +23,9 @@ ADDRESSES = ("https://one.example", "https://two.example")
 
 
 def courier(sealing: Sealing, addresses: tuple[str, ...] = ADDRESSES) -> Courier:
-    return Courier(sealing, links_of(addresses, "00" * 32, ""), About("", ""), lambda *_: None, lambda: 1.0, int)
+    return Courier(
+        sealing, links_of(addresses, "00" * 32, ""), About("", ""), lambda *_: None, lambda: 1.0, lambda: None
+    )
 
 
 @asynccontextmanager

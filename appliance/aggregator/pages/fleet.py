@@ -10,10 +10,11 @@ from appliance.aggregator.operators import OPERATOR
 from appliance.aggregator.overview import PER_PAGE, SILENT_MS, Member, Summary
 from appliance.aggregator.pages.fleet_words import FILTERS, ORDERS
 from appliance.aggregator.pages.parts import CENTRE, When, grouped, when
+from appliance.naming import MOST_NAME
 from appliance.web.frame.guard import only
 from appliance.web.frame.rendering import html, span
 
-LONGEST_SEARCH = 64
+LONGEST_SEARCH = MOST_NAME
 
 
 @dataclass(frozen=True, slots=True)
