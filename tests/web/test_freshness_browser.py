@@ -7,6 +7,7 @@ import pytest
 
 from appliance.web import streams
 from tests.web.conftest import PASSWORD, Site, served
+from tests.web.everybody import CONTRAST
 from tests.web.test_browser import Tab, browser, opened, pytestmark
 
 __all__ = ["browser", "pytestmark"]
@@ -68,6 +69,7 @@ async def test_who_is_logged_out_is_told_and_led_back(
         await other.page.locator("#password").wait_for()
         await tab.until(ENDED)
         assert await tab.text("#connection") == words
+        assert await tab.page.evaluate(CONTRAST) == []
         # Whoever logs in elsewhere finds it live again.
         await log_in(other)
         await other.page.locator("form.person button").wait_for()
