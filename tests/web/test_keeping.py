@@ -106,7 +106,7 @@ async def test_the_page_is_for_technicians(
             async with stranger.post(
                 f"{door.url}{PATH}/{what}", headers={"Origin": door.url}, allow_redirects=False
             ) as answer:
-                assert answer.headers["Location"] == "/login"
+                assert answer.headers["Location"] == "/login?next=%2Fsystem%2Fkeeping"
             async with client.post(f"{door.url}{PATH}/{what}", headers={"Origin": "http://evil.test"}) as answer:
                 assert answer.status == 403
 
