@@ -29,7 +29,7 @@ async def aggregator(directory: Path) -> AsyncIterator[tuple[str, str]]:
     """One that runs, with a certificate of its own; its address and its key."""
     key = (await told("aggregator", "init", str(directory), "--name", "localhost")).strip()
     settings = directory / "aggregator.toml"
-    text = re.sub(r"(?m)^port = .*", "port = 0", settings.read_text())
+    text = re.sub(r"(?m)^# port = .*", "port = 0", settings.read_text())
     settings.write_text(re.sub(r"(?m)^host = .*", 'host = "127.0.0.1"', text))
     words = ("aggregator", "run", "--directory", str(directory))
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "appliance", *words, stdout=PIPE, stderr=PIPE)
