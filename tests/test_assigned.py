@@ -54,14 +54,16 @@ async def test_from_a_list_to_the_next_batch(start: Start, tmp_path: Path) -> No
         assert (await told("aggregator", "assignments", str(identity), *at)).count(",0.01\n") == 6
         assert await appliance.end(signal.SIGTERM) == 0
 
-        # A start is an event, which is told at once; the answer to that brings the list.
-        appliance = await start(meters=5, more=sync)
+        # What was heard before is told at the start, at the latest; the answer to that brings the list.
+        appliance = await start(meters=6, more=sync)
         url = appliance.url
         await until(lambda: "5 of 6 assigned meters were heard" in page(url))
         shown = await asyncio.to_thread(page, f"{url}meters")
         assert all(f"Servicio {meter}" in shown for meter in meters)
+        await appliance.until_heard(6)
         assert await appliance.end(signal.SIGTERM) == 0
-        appliance = await start(meters=5, more=sync)
+        # The sixth meter is told now.
+        appliance = await start(meters=6, more=sync)
         ((version,),) = asked(centre, "SELECT version FROM assignment_list")
         await until(lambda: (version,) in asked(centre, "SELECT assignments FROM batch"))
         assert await appliance.end(signal.SIGTERM) == 0
