@@ -99,6 +99,7 @@ async def test_what_was_typed_is_found_again_after_the_log_in(browser: Any, tmp_
         while await tab.page.locator("textarea").count() == 0 or not await tab.page.locator("textarea").input_value():
             await tab.page.go_back()
         assert await tab.page.locator("textarea").input_value() == note
+        assert await tab.page.locator("textarea").is_visible()
 
 
 async def test_tabs_behind_others_keep_nobody_out(browser: Any, site: Site) -> None:

@@ -9,6 +9,13 @@
     fresh.append(Page.parse(told.facts));
     Page.morph(facts, fresh);
   });
+
+  // A note that was not sent is there again after the browser's Back: not behind what is folded.
+  window.addEventListener("pageshow", () => {
+    const note = document.getElementById("text");
+    const fold = note && note.closest("details");
+    if (fold && note.value) fold.open = true;
+  });
 }
 {
   const HOUR = 3600000;
