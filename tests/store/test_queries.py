@@ -36,13 +36,14 @@ class Course:
     def step(self, at: int, wait_ms: int, by: int, what: str) -> tuple[list[Row], list[Happened]]:
         """The rows of a step of so long that ends at `at`, and what is told about it."""
         suspect_at, before = at - min(wait_ms // 3, 20_000), self.consumption
-        if what == "creep":
+        modulus = next(m for m in MODULI if m > before) if before < MODULI[0] else 2**32
+        # A register that has not counted far does not roll over.
+        if what == "creep" or (what == "roll" and before < modulus // 2):
             self.consumption += by
             self.total += by
             return [self._row(at)], []
         if what == "suspect":
             return [Row(self.meter, at, 7 * before + 5_000_000, SUSPECT, -1)], []
-        modulus = next(m for m in MODULI if m > before) if before < MODULI[0] else 2**32
         after = {"roll": by, "exchange": by * 3, "jump": before + 900_000}[what]
         kind = {"roll": "register_rolled_over", "exchange": "meter_exchanged", "jump": "register_jumped"}[what]
         # What is implausible counts once a second message agrees; its event bears the time of the first.
