@@ -42,6 +42,10 @@ for n in itertools.count():
 """
 
 
+FIRST_PASSWORD = "cinco perros con paraguas"
+WITH_PASSWORD = f"first_password = '{FIRST_PASSWORD}'\n"
+
+
 @dataclass
 class Appliance:
     """A running appliance."""
@@ -54,6 +58,15 @@ class Appliance:
         async with aiohttp.ClientSession() as session, session.get(self.url + "healthz") as answer:
             found: dict[str, object] = await answer.json()
             return found
+
+    @contextlib.asynccontextmanager
+    async def logged_in(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """The first account's session, where its password is the one of `WITH_PASSWORD`."""
+        form = {"name": "technician", "password": FIRST_PASSWORD}
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            async with session.post(self.url + "login", data=form, headers={"Origin": self.url[:-1]}) as answer:
+                assert answer.url.path != "/login"
+            yield session
 
     async def until_heard(self, meters: int) -> None:
         async with asyncio.timeout(30):

@@ -11,7 +11,7 @@ import pytest
 from appliance.app import correction
 from appliance.config import Config, read
 from appliance.errors import ConfigError
-from tests.test_app import Appliance, Start, refusal, start
+from tests.test_app import WITH_PASSWORD, Appliance, Start, refusal, start
 
 __all__ = ["start"]
 
@@ -30,7 +30,8 @@ async def parts(appliance: Appliance) -> dict[str, Any]:
 
 async def test_a_wrong_receiver_is_not_started_and_the_others_are(start: Start, tmp_path: Path) -> None:
     command = [os.fspath(tmp_path / "never-started")]
-    appliance = await start(meters=5, more=f"[[receiver]]\ncommand = {json.dumps(command)}\ngian_db = 3\n")
+    more = f"[[receiver]]\ncommand = {json.dumps(command)}\ngian_db = 3\n"
+    appliance = await start(meters=5, more=more, web=WITH_PASSWORD)
     await appliance.until_heard(5)
     refused = (await parts(appliance))["receiver radio2"]
     assert refused["state"] == "failed"
@@ -39,10 +40,10 @@ async def test_a_wrong_receiver_is_not_started_and_the_others_are(start: Start, 
     )
     assert "receiver radio" in await parts(appliance)
     assert (await appliance.health())["state"] == "failed"
-    status, text = await page(appliance, "es")
-    assert status == 200
+    async with appliance.logged_in() as session, session.get(f"{appliance.url}?lang=es") as answer:
+        text = await answer.text()
     assert "La configuración está mal." in text
-    assert "<li>receiver radio2: receiver.gian_db is not a setting (did you mean gain_db?)</li>" in text
+    assert ">receiver radio2: receiver.gian_db is not a setting (did you mean gain_db?)<" in text
 
 
 async def test_where_readings_belong_is_not_known(start: Start, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from appliance.config import PAGE, parse, read
 from appliance.errors import ConfigError
 from appliance.lasting import FILE
 from appliance.store.retention import local_day
-from tests.test_app import Appliance, Start, start
+from tests.test_app import WITH_PASSWORD, Start, start
 
 __all__ = ["start"]
 
@@ -129,28 +129,29 @@ async def test_the_program_runs_in_the_zone_that_is_set(start: Start, tmp_path: 
     """One that is set wrongly keeps nothing from running; put right, it is taken up."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    appliance = await start(port=port, more="[site]\nzone = 'America/Santigo'\n")
-    page, told = await status(appliance)
-    assert "site.zone = &#39;America/Santigo&#39; must be the name of a time zone" in page
-    assert told["zone"] == zones.machines()
+    appliance = await start(port=port, more="[site]\nzone = 'America/Santigo'\n", web=WITH_PASSWORD)
+    await appliance.until_heard(20)
     settings = tmp_path / "appliance.toml"
-    settings.write_text(settings.read_text().replace("Santigo", "Santiago"))
-    async with asyncio.timeout(60):
-        while told["zone"] != SANTIAGO:
-            await asyncio.sleep(0.2)
-            with contextlib.suppress(aiohttp.ClientError):
-                page, told = await status(appliance)
+    async with appliance.logged_in() as session:
+        page, told = await status(session, appliance.url)
+        assert "site.zone = &#39;America/Santigo&#39; must be the name of a time zone" in page
+        assert told["zone"] == zones.machines()
+        settings.write_text(settings.read_text().replace("Santigo", "Santiago"))
+        async with asyncio.timeout(60):
+            while told["zone"] != SANTIAGO:
+                await asyncio.sleep(0.2)
+                with contextlib.suppress(aiohttp.ClientError):
+                    page, told = await status(session, appliance.url)
     assert told["time"][-6:] in ("-03:00", "-04:00")
     assert "site.zone" not in page
 
 
-async def status(appliance: Appliance) -> tuple[str, dict[str, str]]:
+async def status(session: aiohttp.ClientSession, url: str) -> tuple[str, dict[str, str]]:
     """The overview, and what is told of the clock."""
-    async with aiohttp.ClientSession() as session:
-        async with session.get(appliance.url) as answer:
-            page = await answer.text()
-        async with session.get(appliance.url + "api/v1/status") as answer:
-            return page, (await answer.json())["clock"]
+    async with session.get(url) as answer:
+        page = await answer.text()
+    async with session.get(url + "api/v1/status") as answer:
+        return page, (await answer.json())["clock"]
 
 
 @pytest.mark.usefixtures("bare")
