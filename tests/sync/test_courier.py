@@ -20,13 +20,6 @@ from tests.sync.centre import NOW_MS, Centre, centre
 
 
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    """An aggregator that approves whoever enrols."""
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
-
-
-@pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[tuple[Box, Store, Sealing]]:
     """An appliance that has heard ten meters for an hour and a half, and sealed it in six batches."""
     box = Box(tmp_path / "data")

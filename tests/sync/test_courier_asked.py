@@ -1,7 +1,6 @@
 """What a courier tells of itself, and that somebody who asks for a try does not wait for the next one."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,24 +18,6 @@ from tests.sync.centre import NOW_MS, Centre, centre
 from tests.sync.test_courier import heard
 
 Appliance = tuple[Box, Store, Sealing]
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Appliance]:
-    """An appliance with three batches."""
-    box = Box(tmp_path / "data")
-    async with box.store() as store:
-        sealing = Sealing(store)
-        for _ in range(3):
-            await heard(box, store, sealing)
-        yield box, store, sealing
-        sealing.close()
 
 
 async def for_ever(_seconds: float) -> None:

@@ -20,13 +20,6 @@ from tests.sync.centre import NOW_MS, Centre, centre
 from tests.sync.test_courier import FAULTS, courier, heard
 
 
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    """An aggregator that approves whoever enrols."""
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
-
-
 class Appliance:
     """One that delivers to `there`."""
 

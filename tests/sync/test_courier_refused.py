@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,28 +21,10 @@ from appliance.sync.sealing import Sealing
 from appliance.sync.transport import Link
 from tests.aggregator.street import Sender
 from tests.store.box import Box
-from tests.sync.centre import NOW_MS, Centre, centre
+from tests.sync.centre import NOW_MS, Centre
 from tests.sync.test_courier import courier, heard
 
 Appliance = tuple[Box, Store, Sealing]
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Appliance]:
-    """An appliance with three batches."""
-    box = Box(tmp_path / "data")
-    async with box.store() as store:
-        sealing = Sealing(store)
-        for _ in range(3):
-            await heard(box, store, sealing)
-        yield box, store, sealing
-        sealing.close()
 
 
 async def refused(carrier: Courier) -> NotDelivered:

@@ -17,17 +17,11 @@ from appliance.sync.sealing import Sealing
 from appliance.sync.stick import folder_of
 from appliance.sync.taking import Taking
 from tests.store.box import Box
-from tests.sync.centre import NOW_MS, Centre, centre
+from tests.sync.centre import NOW_MS, Centre
 from tests.sync.sticks import KINDS, Stick
 from tests.sync.test_courier import stored
 
 Appliance = tuple[Box, Store, Sealing]
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
 
 
 @pytest.fixture

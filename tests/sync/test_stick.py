@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tracemalloc
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,9 @@ from appliance.sync.returned import find, own
 from appliance.sync.sealing import Sealing
 from appliance.sync.stick import Exported, export, folder_of
 from tests.store.box import Box, contents
-from tests.sync.centre import NOW_MS, Centre, centre
+from tests.sync.centre import NOW_MS, Centre
 from tests.sync.sticks import KINDS, Stick
 from tests.sync.test_courier import stored
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Centre]:
-    async with centre(tmp_path / "aggregator") as serving:
-        yield serving
 
 
 @pytest.fixture

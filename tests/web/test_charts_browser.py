@@ -7,23 +7,14 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import Site, served
-from tests.web.test_browser import ARGUMENTS, CHROMIUM, Tab, opened
+from tests.web.test_browser import Tab, browser, opened, pytestmark
 
-playwright = pytest.importorskip("playwright.async_api")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
+__all__ = ["browser", "pytestmark"]
 
 HOUR_S, DAYS = 3600.0, 400
 DAY_MS = 86_400_000
 METER = "/meters/scm/60243827"
 DRAWN = "document.querySelectorAll('.chart canvas').length === 3 && document.getElementById('charts').dataset.drawn"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as driver:
-        running = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        await running.close()
 
 
 @pytest.fixture

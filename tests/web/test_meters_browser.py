@@ -14,10 +14,9 @@ from appliance.store.rows import MeterKey
 from appliance.web.site import serving
 from tests.web.conftest import Site, served
 from tests.web.everybody import is_for_everybody
-from tests.web.test_browser import ARGUMENTS, CHROMIUM, Tab, opened
+from tests.web.test_browser import Tab, browser, opened, pytestmark
 
-playwright = pytest.importorskip("playwright.async_api")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium)")
+__all__ = ["browser", "pytestmark"]
 
 HOUR_S, DAYS = 3600.0, 3
 EVIL = "<img src=x onerror=\"document.title='bad'\">"
@@ -25,14 +24,6 @@ METER = "/meters/scm/60243827"
 LONG = "Población Santa Julia, pasaje Los Aromos 1234, poste 56, piso 7"
 SHOWN = "document.querySelectorAll('#meters tr:not([hidden])').length"
 DRAWN = "document.querySelectorAll('.chart canvas').length === 3 && document.getElementById('charts').dataset.drawn"
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as driver:
-        running = await driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        await running.close()
 
 
 def assign(site: Site, name: str = LONG) -> None:
