@@ -270,7 +270,7 @@ async def test_bad_clients_do_not_hold_up_a_good_one(database: Database) -> None
 
 
 async def test_who_is_slow_is_cut_off(small: Database) -> None:
-    async with served(small, read_s=0.1, request_s=0.3, linger_s=0.1) as centre, centre.raw(2) as connections:
+    async with served(small, read_s=0.1, request_s=0.3, linger_s=1.0) as centre, centre.raw(2) as connections:
         (silent, first), (steady, second) = connections
         first.write(head("1" * 32, 1000) + b"x")
         assert b'{"failed":"too_slow"' in await silent.read()
