@@ -24,23 +24,11 @@ from tests.sync.test_courier import stored
 Appliance = tuple[Box, Store, Sealing]
 
 
-@pytest.fixture
-async def one(tmp_path: Path) -> AsyncIterator[Appliance]:
-    box = Box(tmp_path / "data")
-    async with box.store() as opened:
-        sealing = Sealing(opened)
-        for _ in range(3):
-            box.hear(opened, 15)
-            assert await sealing.seal_now() == ""
-        yield box, opened, sealing
-        sealing.close()
-
-
 class Looking:
     """What serves the stick, look by look; time passes only between two of them."""
 
-    def __init__(self, one: Appliance, there: Centre, place: Path) -> None:
-        _, store, sealing = one
+    def __init__(self, here: Appliance, there: Centre, place: Path) -> None:
+        _, store, sealing = here
         self.now_s = 0.0
         self.reports: list[str] = []
         self._go_on, self._looked = asyncio.Event(), asyncio.Event()
@@ -85,11 +73,11 @@ async def ingested(there: Centre, root: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_to_the_centre_and_back_by_itself(one: Appliance, there: Centre, tmp_path: Path, kind: str) -> None:
-    box, store, sealing = one
+async def test_to_the_centre_and_back_by_itself(here: Appliance, there: Centre, tmp_path: Path, kind: str) -> None:
+    box, store, sealing = here
     made = Stick(tmp_path / "stick", kind)
     identity = await sealing.of(lambda outbox: outbox.identity)
-    async with Looking(one, there, made.root).running() as looking:
+    async with Looking(here, there, made.root).running() as looking:
         assert await looking.look() == []
         box.hear(store, 15)
         with made.plugged() as root:
@@ -120,10 +108,10 @@ async def test_to_the_centre_and_back_by_itself(one: Appliance, there: Centre, t
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_full_stick_is_said_and_served_when_it_comes_back(
-    one: Appliance, there: Centre, tmp_path: Path, kind: str
+    here: Appliance, there: Centre, tmp_path: Path, kind: str
 ) -> None:
     made = Stick(tmp_path / "stick", kind)
-    async with Looking(one, there, made.root).running() as looking:
+    async with Looking(here, there, made.root).running() as looking:
         with made.plugged() as root:
             about = os.statvfs(root)
             (root / "filler").write_bytes(bytes(about.f_bavail * about.f_frsize - 2 * about.f_frsize))
@@ -139,7 +127,7 @@ async def test_a_full_stick_is_said_and_served_when_it_comes_back(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_pulled_out_halfway_the_next_time_counts(
-    one: Appliance, there: Centre, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    here: Appliance, there: Centre, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = Stick(tmp_path / "stick", kind)
     seal_now = Sealing.seal_now
@@ -149,7 +137,7 @@ async def test_pulled_out_halfway_the_next_time_counts(
         made.pull()
         return await seal_now(self)
 
-    async with Looking(one, there, made.root).running() as looking:
+    async with Looking(here, there, made.root).running() as looking:
         with made.plugged():
             monkeypatch.setattr(Sealing, "seal_now", pull)
             await looking.look()
@@ -164,14 +152,14 @@ async def test_pulled_out_halfway_the_next_time_counts(
             assert len(list(root.rglob("*.batch"))) == 3
 
 
-async def test_a_trap_is_said(one: Appliance, there: Centre, tmp_path: Path) -> None:
+async def test_a_trap_is_said(here: Appliance, there: Centre, tmp_path: Path) -> None:
     made = Stick(tmp_path / "stick", "ext4")
-    async with Looking(one, there, made.root).running() as looking:
+    async with Looking(here, there, made.root).running() as looking:
         with made.plugged() as root:
             (root / "meter-appliance").symlink_to(tmp_path)
             (said,) = await looking.look()
             assert "is no folder, but a link or a file" in said
-    assert not (tmp_path / (await one[2].of(lambda outbox: outbox.identity.appliance))).exists()
+    assert not (tmp_path / (await here[2].of(lambda outbox: outbox.identity.appliance))).exists()
 
 
 @pytest.mark.parametrize("made", [Path.mkdir, Path.touch, lambda path: None])
@@ -180,9 +168,9 @@ def test_what_is_no_mount_is_none(tmp_path: Path, made: Callable[[Path], None]) 
     assert mounted(tmp_path / "METERS") is None
 
 
-async def test_it_stops_in_the_midst(one: Appliance, there: Centre, tmp_path: Path) -> None:
+async def test_it_stops_in_the_midst(here: Appliance, there: Centre, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    looking = Looking(one, there, tmp_path / "folder")
+    looking = Looking(here, there, tmp_path / "folder")
     task = asyncio.create_task(looking.plugged.serve(tmp_path / "folder"))
     await asyncio.sleep(0)
     task.cancel()
